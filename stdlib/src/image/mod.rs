@@ -1,0 +1,1 @@
+//! Images: what a host lacks of them, and how it gets there.

@@ -1,0 +1,38 @@
+//! The identity of a plan's node: a path of names, such as `/roll/web/web-1/container.start`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A path of names with a count among equals. Stable from one evaluation to the next, whatever order threads run in
+/// and wherever a line of the recipe moves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl Key {
+    pub fn root() -> Self {
+        Self(String::new())
+    }
+
+    /// The key of a child. `/` in a name would make two nodes look like one path, so it becomes `-`.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        Self(format!("{}/{}", self.0, name.replace('/', "-")))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last name of the path.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

@@ -1,0 +1,208 @@
+//! Builds a plan: what library functions append to while a recipe is evaluated.
+
+use std::collections::BTreeMap;
+
+use super::{Change, Effect, Key, Node, Planned, Policy};
+use crate::{model::HostName, operation::Operation};
+
+/// A misuse of the plan's structure, shown at the recipe's line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    #[error("`{0}` is read after the plan has changed it; read it before")]
+    ReadAfterChange(String),
+    #[error("a release is committed already; nothing but clean-up can follow `release::commit`")]
+    AfterCommit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Sequence,
+    Parallel,
+}
+
+#[derive(Debug)]
+struct Frame {
+    shape: Shape,
+    key: Key,
+    policy: Policy,
+    nodes: Vec<Node>,
+    /// How often each name has been used among the children.
+    names: BTreeMap<String, u32>,
+}
+
+/// The growing plan: a stack of open sequences and parallels.
+#[derive(Debug)]
+pub struct Scope {
+    frames: Vec<Frame>,
+    changes: Vec<Change>,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        let root = Frame {
+            shape: Shape::Sequence,
+            key: Key::root(),
+            policy: Policy::default(),
+            nodes: vec![],
+            names: BTreeMap::new(),
+        };
+        Self {
+            frames: vec![root],
+            changes: vec![],
+        }
+    }
+}
+
+impl Scope {
+    fn top(&mut self) -> &mut Frame {
+        self.frames
+            .last_mut()
+            .expect("the root frame is never popped")
+    }
+
+    fn child_key(&mut self, name: &str) -> Key {
+        let frame = self.top();
+        let count = frame.names.entry(name.to_owned()).or_insert(0);
+        *count += 1;
+        let key = if *count == 1 {
+            frame.key.child(name)
+        } else {
+            frame.key.child(&format!("{name}~{count}"))
+        };
+        key
+    }
+
+    /// Appends one operation and returns its key, by which later operations may name its output.
+    pub fn operation<O: Operation>(&mut self, host: Option<&HostName>, operation: &O) -> Key {
+        let key = self.child_key(O::KIND);
+        let policy = self.top().policy;
+        let planned = Planned {
+            key: key.clone(),
+            kind: O::KIND.to_owned(),
+            host: host.cloned(),
+            title: operation.title(),
+            effect: operation.effect(),
+            policy,
+            args: serde_json::to_value(operation).expect("operations are plain data"),
+        };
+        self.top().nodes.push(Node::Operation(Box::new(planned)));
+        key
+    }
+
+    /// Records a line of the change table.
+    pub fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Opens a sequence; what is appended until [`Scope::close`] is inside.
+    pub fn open_sequence(&mut self, name: &str) {
+        self.open(Shape::Sequence, name, None);
+    }
+
+    /// Opens a sequence whose operations have this policy.
+    pub fn open_step(&mut self, name: &str, policy: Policy) {
+        self.open(Shape::Sequence, name, Some(policy));
+    }
+
+    /// Opens a parallel, whose children run at once.
+    pub fn open_parallel(&mut self, name: &str) {
+        self.open(Shape::Parallel, name, None);
+    }
+
+    fn open(&mut self, shape: Shape, name: &str, policy: Option<Policy>) {
+        let key = self.child_key(name);
+        let policy = policy.unwrap_or(self.top().policy);
+        self.frames.push(Frame {
+            shape,
+            key,
+            policy,
+            nodes: vec![],
+            names: BTreeMap::new(),
+        });
+    }
+
+    /// Closes the innermost open sequence or parallel. One without operations leaves no trace.
+    pub fn close(&mut self) {
+        assert!(self.frames.len() > 1, "close without open");
+        let frame = self.frames.pop().expect("checked above");
+        if let Some(node) = finish(frame) {
+            self.top().nodes.push(node);
+        }
+    }
+
+    /// Takes the node appended last, so that it can be wrapped.
+    pub fn take_last(&mut self) -> Option<Node> {
+        self.top().nodes.pop()
+    }
+
+    /// Appends a guard around nodes made before.
+    pub fn guard(&mut self, body: Node, on_failure: Option<Node>, always: Option<Node>) {
+        let key = self.child_key("guard");
+        let (on_failure, always) = (on_failure.map(Box::new), always.map(Box::new));
+        self.top().nodes.push(Node::Guard {
+            key,
+            body: Box::new(body),
+            on_failure,
+            always,
+        });
+    }
+
+    /// `in order`, inside a sequence of this name.
+    pub fn sequence<R>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> R) -> R {
+        self.open_sequence(name);
+        let result = body(self);
+        self.close();
+        result
+    }
+
+    /// `at once`, inside a parallel of this name.
+    pub fn parallel<R>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> R) -> R {
+        self.open_parallel(name);
+        let result = body(self);
+        self.close();
+        result
+    }
+
+    /// Whether anything appended so far changes a host.
+    pub fn has_operations(&self) -> bool {
+        self.frames.iter().any(|frame| !frame.nodes.is_empty())
+    }
+
+    /// Whether a commit has been appended.
+    pub fn committed(&self) -> bool {
+        let operations = self
+            .frames
+            .iter()
+            .flat_map(|frame| &frame.nodes)
+            .flat_map(Node::operations);
+        operations
+            .into_iter()
+            .any(|planned| planned.effect == Effect::Commit)
+    }
+
+    /// The finished tree and the change table.
+    pub fn finish(mut self) -> (Node, Vec<Change>) {
+        assert_eq!(self.frames.len(), 1, "a sequence or parallel was left open");
+        let root = self.frames.pop().expect("checked above");
+        (
+            Node::Sequence {
+                key: root.key,
+                nodes: root.nodes,
+            },
+            self.changes,
+        )
+    }
+}
+
+fn finish(frame: Frame) -> Option<Node> {
+    if frame.nodes.is_empty() {
+        return None;
+    }
+    let Frame {
+        shape, key, nodes, ..
+    } = frame;
+    Some(match shape {
+        Shape::Sequence => Node::Sequence { key, nodes },
+        Shape::Parallel => Node::Parallel { key, nodes },
+    })
+}

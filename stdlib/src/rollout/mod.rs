@@ -1,0 +1,1 @@
+//! Replacing a service's containers without a dropped request, as phases.
