@@ -30,13 +30,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            certainty: Certainty::Known,
-            host: None,
-            message: message.into(),
-            detail: None,
-            hint: None,
-        }
+        Self { certainty: Certainty::Known, host: None, message: message.into(), detail: None, hint: None }
     }
 
     #[must_use]

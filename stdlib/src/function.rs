@@ -25,6 +25,14 @@ pub struct Planning<'a> {
     pub run: &'a RunId,
 }
 
+impl Planning<'_> {
+    /// The release that is live, by the home host's account.
+    pub fn live(&self) -> Option<&Release> {
+        let state = &self.facts.host(&self.topology.home)?.state;
+        state.releases.iter().find(|release| Some(release.id.number) == state.current)
+    }
+}
+
 /// What a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -81,8 +89,7 @@ impl Call {
 
     /// The options, unknown keys refused.
     pub fn options<T: DeserializeOwned>(&self) -> Result<T, PlanError> {
-        serde_json::from_value(self.options.clone())
-            .map_err(|error| PlanError::Options(error.to_string()))
+        serde_json::from_value(self.options.clone()).map_err(|error| PlanError::Options(error.to_string()))
     }
 }
 
@@ -95,10 +102,7 @@ pub enum PlanError {
     Options(String),
     /// What the host's facts rule out, such as a port in use.
     #[error("{message}")]
-    Refused {
-        message: String,
-        hint: Option<String>,
-    },
+    Refused { message: String, hint: Option<String> },
 }
 
 /// A library function.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     failure::Failure,
     host::{Host, Hosts},
-    model::{HostName, Release, RunId, Values},
+    model::{HostName, Release, RunId, SecretKey, Values},
     plan::{Effect, Key, Planned},
 };
 
@@ -27,6 +27,8 @@ pub struct Context {
     /// in a deploy, and from the environment's state in a rollback or resume.
     pub release: Option<Arc<Release>>,
     pub values: Arc<Values>,
+    /// The environment's key.
+    pub secret_key: SecretKey,
     /// The operator's own engine: where images are built and exported from.
     pub builder: Option<Arc<dyn Host>>,
     pub outputs: Arc<dyn Outputs>,
@@ -46,10 +48,7 @@ impl fmt::Debug for Context {
 impl Context {
     /// The host that this operation acts on.
     pub fn host(&self) -> Result<&Arc<dyn Host>> {
-        let name = self
-            .host
-            .as_ref()
-            .ok_or_else(|| Failure::new(format!("{} names no host", self.key)))?;
+        let name = self.host.as_ref().ok_or_else(|| Failure::new(format!("{} names no host", self.key)))?;
         self.host_named(name)
     }
 
@@ -130,9 +129,7 @@ impl<O: Operation> AnyOperation for O {
 
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    #[error(
-        "{key}: no operation of kind `{kind}` is known; the plan was made by another version of Stagecraft"
-    )]
+    #[error("{key}: no operation of kind `{kind}` is known; the plan was made by another version of Stagecraft")]
     UnknownKind { key: Key, kind: String },
     #[error("{key}: the arguments of `{kind}` cannot be read: {why}")]
     Arguments { key: Key, kind: String, why: String },
@@ -141,9 +138,7 @@ pub enum DecodeError {
 type Decoder = fn(Value) -> serde_json::Result<Box<dyn AnyOperation>>;
 
 fn decoder<O: Operation>() -> (&'static str, Decoder) {
-    (O::KIND, |args| {
-        Ok(Box::new(serde_json::from_value::<O>(args)?))
-    })
+    (O::KIND, |args| Ok(Box::new(serde_json::from_value::<O>(args)?)))
 }
 
 /// Every operation that a plan may hold: one line each.
@@ -156,10 +151,7 @@ pub fn decode(planned: &Planned) -> std::result::Result<Box<dyn AnyOperation>, D
     let (_, decode) = registry()
         .into_iter()
         .find(|(kind, _)| *kind == planned.kind)
-        .ok_or_else(|| DecodeError::UnknownKind {
-            key: planned.key.clone(),
-            kind: planned.kind.clone(),
-        })?;
+        .ok_or_else(|| DecodeError::UnknownKind { key: planned.key.clone(), kind: planned.kind.clone() })?;
     decode(planned.args.clone()).map_err(|error| DecodeError::Arguments {
         key: planned.key.clone(),
         kind: planned.kind.clone(),

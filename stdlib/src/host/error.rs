@@ -8,53 +8,23 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     #[error("host {host} ({address}) cannot be reached: {why}")]
-    Unreachable {
-        host: HostName,
-        address: String,
-        why: String,
-    },
+    Unreachable { host: HostName, address: String, why: String },
     /// The host offers a key that `known_hosts` does not have, or another one than it has.
     #[error("host {host} ({address}): its SSH key is not the one that known_hosts has: {why}")]
-    HostKey {
-        host: HostName,
-        address: String,
-        why: String,
-        accept: String,
-    },
+    HostKey { host: HostName, address: String, why: String, accept: String },
     #[error("host {host}: no Docker engine answers at {socket}: {why}")]
-    NoEngine {
-        host: HostName,
-        socket: String,
-        why: String,
-    },
+    NoEngine { host: HostName, socket: String, why: String },
     #[error("host {host}: user {user} may not use the Docker engine at {socket}")]
-    NoPermission {
-        host: HostName,
-        socket: String,
-        user: String,
-    },
+    NoPermission { host: HostName, socket: String, user: String },
     /// The engine answered, with an error status.
     #[error("host {host}: {request}: {message}")]
-    Engine {
-        host: HostName,
-        request: String,
-        status: u16,
-        message: String,
-    },
+    Engine { host: HostName, request: String, status: u16, message: String },
     /// A local tool or file of the operator's machine is at fault.
     #[error("host {host}: {what}: {why}")]
-    Local {
-        host: HostName,
-        what: String,
-        why: String,
-    },
+    Local { host: HostName, what: String, why: String },
     /// The deadline of a question passed; it changed nothing.
     #[error("host {host} did not answer {what} within {after}")]
-    Timeout {
-        host: HostName,
-        what: String,
-        after: Span,
-    },
+    Timeout { host: HostName, what: String, after: Span },
     /// The connection broke after the request had been sent: the outcome is not known.
     #[error("host {host}: the connection was lost during {what}; whether it happened is not known")]
     Lost { host: HostName, what: String },
@@ -85,15 +55,13 @@ impl HostError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { host, .. } => Some(format!("try `stagecraft ssh {host}`")),
-            Self::HostKey { accept, .. } => Some(format!(
-                "if the host was set up anew, accept its new key: {accept}"
-            )),
-            Self::NoEngine { host, .. } => Some(format!(
-                "install Docker on {host}, or start it: `systemctl enable --now docker`"
-            )),
-            Self::NoPermission { host, user, .. } => Some(format!(
-                "on {host}: `sudo usermod -aG docker {user}`, then connect anew"
-            )),
+            Self::HostKey { accept, .. } => Some(format!("if the host was set up anew, accept its new key: {accept}")),
+            Self::NoEngine { host, .. } => {
+                Some(format!("install Docker on {host}, or start it: `systemctl enable --now docker`"))
+            }
+            Self::NoPermission { host, user, .. } => {
+                Some(format!("on {host}: `sudo usermod -aG docker {user}`, then connect anew"))
+            }
             _ => None,
         }
     }
@@ -101,11 +69,7 @@ impl HostError {
 
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
-        let certainty = if matches!(error, HostError::Lost { .. }) {
-            Certainty::Unknown
-        } else {
-            Certainty::Known
-        };
+        let certainty = if matches!(error, HostError::Lost { .. }) { Certainty::Unknown } else { Certainty::Known };
         Self {
             certainty,
             host: Some(error.host().clone()),

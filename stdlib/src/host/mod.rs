@@ -7,8 +7,8 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EndpointSettings,
-    ImageInspect, ImageSummary, Network, NetworkCreateRequest, Volume, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EndpointSettings, ImageInspect, ImageSummary,
+    Network, NetworkCreateRequest, Volume, VolumeCreateRequest,
 };
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -145,12 +145,7 @@ pub trait Host: Send + Sync {
 
     // --- the engine: networks, volumes, images
     async fn create_network(&self, request: NetworkCreateRequest) -> Result<()>;
-    async fn connect_network(
-        &self,
-        network: &str,
-        container: &str,
-        endpoint: EndpointSettings,
-    ) -> Result<()>;
+    async fn connect_network(&self, network: &str, container: &str, endpoint: EndpointSettings) -> Result<()>;
     async fn remove_network(&self, name: &str) -> Result<()>;
     async fn create_volume(&self, request: VolumeCreateRequest) -> Result<()>;
     async fn remove_volume(&self, name: &str) -> Result<()>;

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    EnvironmentName, HostName, KeyedHash, NetworkName, ProjectName, ServiceName, Span, VolumeName,
-};
+use super::{EnvironmentName, HostName, KeyedHash, NetworkName, ProjectName, ServiceName, Span, VolumeName};
 use crate::compose::Definition;
 
 /// Everything that one release of a project runs in one environment. Complete: a rollback needs nothing else
@@ -75,10 +73,7 @@ pub struct Image {
 impl Image {
     /// The name under which the image stands on hosts: one repository for all, the config digest as its tag.
     pub fn tag(&self) -> String {
-        format!(
-            "stagecraft/image:{}",
-            self.digest.trim_start_matches("sha256:")
-        )
+        format!("stagecraft/image:{}", self.digest.trim_start_matches("sha256:"))
     }
 }
 
@@ -147,12 +142,7 @@ pub struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Self {
-            path: None,
-            interval: Span::secs(1),
-            timeout: Span::secs(5),
-            passes: 2,
-        }
+        Self { path: None, interval: Span::secs(1), timeout: Span::secs(5), passes: 2 }
     }
 }
 
@@ -169,12 +159,7 @@ pub struct Rollout {
 
 impl Default for Rollout {
     fn default() -> Self {
-        Self {
-            strategy: Strategy::Rolling,
-            drain: Span::secs(30),
-            timeout: Span::secs(60),
-            bake: Span::secs(0),
-        }
+        Self { strategy: Strategy::Rolling, drain: Span::secs(30), timeout: Span::secs(60), bake: Span::secs(0) }
     }
 }
 
@@ -220,9 +205,5 @@ pub struct Volume {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VolumeSpec {
     External,
-    Created {
-        driver: Option<String>,
-        driver_opts: BTreeMap<String, String>,
-        labels: BTreeMap<String, String>,
-    },
+    Created { driver: Option<String>, driver_opts: BTreeMap<String, String>, labels: BTreeMap<String, String> },
 }

@@ -5,9 +5,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 /// A length of time with whole milliseconds, written `500ms`, `30s`, `5m` or `1h`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(u64);
 
@@ -37,10 +35,7 @@ impl fmt::Display for Span {
         if self.0 == 0 {
             return f.pad("0s");
         }
-        let (unit, length) = UNITS
-            .into_iter()
-            .find(|(_, length)| self.0.is_multiple_of(*length))
-            .unwrap_or(("ms", 1));
+        let (unit, length) = UNITS.into_iter().find(|(_, length)| self.0.is_multiple_of(*length)).unwrap_or(("ms", 1));
         f.pad(&format!("{}{unit}", self.0 / length))
     }
 }
@@ -49,17 +44,10 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is not a duration; write a whole number with ms, s, m or h, such as `30s`"
-            )
-        };
+        let wrong = || format!("`{text}` is not a duration; write a whole number with ms, s, m or h, such as `30s`");
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
-        let (_, length) = UNITS
-            .into_iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or_else(wrong)?;
+        let (_, length) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
         let number: u64 = number.parse().map_err(|_| wrong())?;
         number.checked_mul(length).map(Self).ok_or_else(wrong)
     }
@@ -92,17 +80,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_a_duration() {
-        for text in [
-            "",
-            "30",
-            "s",
-            "1.5s",
-            "-1s",
-            "1d",
-            "30 s",
-            "99999999999999999999s",
-            "9999999999999999h",
-        ] {
+        for text in ["", "30", "s", "1.5s", "-1s", "1d", "30 s", "99999999999999999999s", "9999999999999999h"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

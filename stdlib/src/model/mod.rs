@@ -8,14 +8,11 @@ mod secret;
 mod topology;
 
 pub use application::{
-    Application, Dependency, DependencyCondition, Health, Image, JobTime, Network, NetworkSpec,
-    Rollout, Route, Service, Strategy, Tls, Volume, VolumeSpec,
+    Application, Dependency, DependencyCondition, Health, Image, JobTime, Network, NetworkSpec, Rollout, Route,
+    Service, Strategy, Tls, Volume, VolumeSpec,
 };
 pub use duration::Span;
-pub use name::{
-    EnvironmentName, HostName, InvalidName, NetworkName, ProjectName, RunId, ServiceName,
-    VolumeName,
-};
+pub use name::{EnvironmentName, HostName, InvalidName, NetworkName, ProjectName, RunId, ServiceName, VolumeName};
 pub use release::{Release, ReleaseId};
 pub use secret::{KeyedHash, SecretKey, SecretValue, Values};
 pub use topology::{Address, HostSettings, IngressProvider, IngressSettings, Topology, Transfer};

@@ -52,8 +52,7 @@ impl SecretKey {
 
     /// HMAC-SHA-256, cut to 128 bits.
     pub fn hash(&self, value: &str) -> KeyedHash {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(value.as_bytes());
         KeyedHash(hex::encode(&mac.finalize().into_bytes()[..16]))
     }
@@ -77,10 +76,6 @@ pub struct Values(pub BTreeMap<ServiceName, BTreeMap<String, SecretValue>>);
 
 impl Values {
     pub fn service(&self, service: &ServiceName) -> impl Iterator<Item = (&str, &SecretValue)> {
-        self.0
-            .get(service)
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.as_str(), value))
+        self.0.get(service).into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 }

@@ -74,9 +74,7 @@ pub enum Node {
 impl Node {
     pub fn key(&self) -> &Key {
         match self {
-            Self::Sequence { key, .. } | Self::Parallel { key, .. } | Self::Guard { key, .. } => {
-                key
-            }
+            Self::Sequence { key, .. } | Self::Parallel { key, .. } | Self::Guard { key, .. } => key,
             Self::Operation(planned) => &planned.key,
         }
     }
@@ -85,16 +83,9 @@ impl Node {
         match self {
             Self::Sequence { nodes, .. } | Self::Parallel { nodes, .. } => nodes.iter().collect(),
             Self::Operation(_) => Vec::new(),
-            Self::Guard {
-                body,
-                on_failure,
-                always,
-                ..
-            } => [Some(body), on_failure.as_ref(), always.as_ref()]
-                .into_iter()
-                .flatten()
-                .map(AsRef::as_ref)
-                .collect(),
+            Self::Guard { body, on_failure, always, .. } => {
+                [Some(body), on_failure.as_ref(), always.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect()
+            }
         }
     }
 

@@ -10,8 +10,10 @@ use crate::{model::HostName, operation::Operation};
 pub enum ScopeError {
     #[error("`{0}` is read after the plan has changed it; read it before")]
     ReadAfterChange(String),
-    #[error("a release is committed already; nothing but clean-up can follow `release::commit`")]
+    #[error("the release is committed already; what changes a service comes before `release::commit`")]
     AfterCommit,
+    #[error("this recipe retires containers and never commits: end it with `release::commit()`")]
+    NeverCommitted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ struct Frame {
 pub struct Scope {
     frames: Vec<Frame>,
     changes: Vec<Change>,
+    /// What waits for the commit, by host, in the order it was deferred.
+    deferred: Vec<(HostName, Planned)>,
 }
 
 impl Default for Scope {
@@ -46,29 +50,20 @@ impl Default for Scope {
             nodes: vec![],
             names: BTreeMap::new(),
         };
-        Self {
-            frames: vec![root],
-            changes: vec![],
-        }
+        Self { frames: vec![root], changes: vec![], deferred: vec![] }
     }
 }
 
 impl Scope {
     fn top(&mut self) -> &mut Frame {
-        self.frames
-            .last_mut()
-            .expect("the root frame is never popped")
+        self.frames.last_mut().expect("the root frame is never popped")
     }
 
     fn child_key(&mut self, name: &str) -> Key {
         let frame = self.top();
         let count = frame.names.entry(name.to_owned()).or_insert(0);
         *count += 1;
-        let key = if *count == 1 {
-            frame.key.child(name)
-        } else {
-            frame.key.child(&format!("{name}~{count}"))
-        };
+        let key = if *count == 1 { frame.key.child(name) } else { frame.key.child(&format!("{name}~{count}")) };
         key
     }
 
@@ -76,17 +71,39 @@ impl Scope {
     pub fn operation<O: Operation>(&mut self, host: Option<&HostName>, operation: &O) -> Key {
         let key = self.child_key(O::KIND);
         let policy = self.top().policy;
-        let planned = Planned {
-            key: key.clone(),
-            kind: O::KIND.to_owned(),
-            host: host.cloned(),
-            title: operation.title(),
-            effect: operation.effect(),
-            policy,
-            args: serde_json::to_value(operation).expect("operations are plain data"),
-        };
+        let planned = planned(key.clone(), policy, host, operation);
         self.top().nodes.push(Node::Operation(Box::new(planned)));
         key
+    }
+
+    /// Keeps an operation back until the release is committed: the removal of what an undo would need.
+    pub fn defer<O: Operation>(&mut self, host: &HostName, operation: &O) {
+        self.deferred.push((host.clone(), planned(Key::root(), Policy::default(), Some(host), operation)));
+    }
+
+    /// Appends what was kept back, the hosts at once.
+    pub fn run_deferred(&mut self) {
+        let mut by_host: BTreeMap<HostName, Vec<Planned>> = BTreeMap::new();
+        for (host, planned) in std::mem::take(&mut self.deferred) {
+            by_host.entry(host).or_default().push(planned);
+        }
+        self.parallel("clean-up", |scope| {
+            for (host, operations) in by_host {
+                scope.open_sequence(host.as_str());
+                for mut planned in operations {
+                    planned.key = scope.child_key(&planned.kind);
+                    scope.top().nodes.push(Node::Operation(Box::new(planned)));
+                }
+                scope.close();
+            }
+        });
+    }
+
+    /// Moves the node appended last to the beginning of the plan.
+    pub fn move_last_to_front(&mut self) {
+        if let Some(node) = self.top().nodes.pop() {
+            self.frames[0].nodes.insert(0, node);
+        }
     }
 
     /// Records a line of the change table.
@@ -112,13 +129,7 @@ impl Scope {
     fn open(&mut self, shape: Shape, name: &str, policy: Option<Policy>) {
         let key = self.child_key(name);
         let policy = policy.unwrap_or(self.top().policy);
-        self.frames.push(Frame {
-            shape,
-            key,
-            policy,
-            nodes: vec![],
-            names: BTreeMap::new(),
-        });
+        self.frames.push(Frame { shape, key, policy, nodes: vec![], names: BTreeMap::new() });
     }
 
     /// Closes the innermost open sequence or parallel. One without operations leaves no trace.
@@ -139,12 +150,7 @@ impl Scope {
     pub fn guard(&mut self, body: Node, on_failure: Option<Node>, always: Option<Node>) {
         let key = self.child_key("guard");
         let (on_failure, always) = (on_failure.map(Box::new), always.map(Box::new));
-        self.top().nodes.push(Node::Guard {
-            key,
-            body: Box::new(body),
-            on_failure,
-            always,
-        });
+        self.top().nodes.push(Node::Guard { key, body: Box::new(body), on_failure, always });
     }
 
     /// `in order`, inside a sequence of this name.
@@ -170,27 +176,30 @@ impl Scope {
 
     /// Whether a commit has been appended.
     pub fn committed(&self) -> bool {
-        let operations = self
-            .frames
-            .iter()
-            .flat_map(|frame| &frame.nodes)
-            .flat_map(Node::operations);
-        operations
-            .into_iter()
-            .any(|planned| planned.effect == Effect::Commit)
+        let operations = self.frames.iter().flat_map(|frame| &frame.nodes).flat_map(Node::operations);
+        operations.into_iter().any(|planned| planned.effect == Effect::Commit)
     }
 
     /// The finished tree and the change table.
-    pub fn finish(mut self) -> (Node, Vec<Change>) {
+    pub fn finish(mut self) -> Result<(Node, Vec<Change>), ScopeError> {
         assert_eq!(self.frames.len(), 1, "a sequence or parallel was left open");
+        if !self.deferred.is_empty() {
+            return Err(ScopeError::NeverCommitted);
+        }
         let root = self.frames.pop().expect("checked above");
-        (
-            Node::Sequence {
-                key: root.key,
-                nodes: root.nodes,
-            },
-            self.changes,
-        )
+        Ok((Node::Sequence { key: root.key, nodes: root.nodes }, self.changes))
+    }
+}
+
+fn planned<O: Operation>(key: Key, policy: Policy, host: Option<&HostName>, operation: &O) -> Planned {
+    Planned {
+        key,
+        kind: O::KIND.to_owned(),
+        host: host.cloned(),
+        title: operation.title(),
+        effect: operation.effect(),
+        policy,
+        args: serde_json::to_value(operation).expect("operations are plain data"),
     }
 }
 
@@ -198,9 +207,7 @@ fn finish(frame: Frame) -> Option<Node> {
     if frame.nodes.is_empty() {
         return None;
     }
-    let Frame {
-        shape, key, nodes, ..
-    } = frame;
+    let Frame { shape, key, nodes, .. } = frame;
     Some(match shape {
         Shape::Sequence => Node::Sequence { key, nodes },
         Shape::Parallel => Node::Parallel { key, nodes },

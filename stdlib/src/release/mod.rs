@@ -1,1 +1,11 @@
-//! Release records in the environment's state, and the commit.
+//! Release records in the environment's state on every host, and the commit.
+
+mod commit;
+pub mod functions;
+mod stage;
+pub mod state;
+mod trim;
+
+pub use commit::{Commit, Follow};
+pub use stage::Stage;
+pub use trim::Trim;

@@ -1,11 +1,17 @@
 //! What is true on the hosts, read in one concurrent round before a recipe is evaluated.
 
+mod fingerprint;
+mod gather;
+
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use crate::{
     host::EngineInfo,
     model::{HostName, Release, SecretKey, ServiceName, Values},
 };
+
+pub use fingerprint::fingerprint;
+pub use gather::gather;
 
 /// The facts of every connected host, in the order of `stagecraft.yml`.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,79 @@
+//! Makes a release the live one.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::state::{self, File};
+use crate::{
+    operation::{Context, Operation, Probe, Result},
+    plan::Effect,
+};
+
+/// Replaces `current` on the home host: this *is* the commit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    pub compose_project: String,
+    pub number: u64,
+}
+
+/// Replaces `current` on another host. What a crash leaves behind here, the next run repairs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {
+    pub compose_project: String,
+    pub number: u64,
+}
+
+async fn write(cx: &Context, compose_project: &str, number: u64) -> Result<Value> {
+    state::write(cx.host()?, compose_project, &[File::current(number)]).await?;
+    Ok(Value::Null)
+}
+
+async fn probe(cx: &Context, compose_project: &str, number: u64) -> Result<Probe> {
+    let state = state::read(cx.host()?.as_ref(), compose_project).await?;
+    Ok(if state.current == Some(number) { Probe::Done(Value::Null) } else { Probe::NotDone })
+}
+
+#[async_trait]
+impl Operation for Commit {
+    const KIND: &'static str = "release.commit";
+
+    fn title(&self) -> String {
+        format!("commit release {}", self.number)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Commit
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Value> {
+        write(cx, &self.compose_project, self.number).await
+    }
+
+    async fn probe(&self, cx: &Context) -> Result<Probe> {
+        probe(cx, &self.compose_project, self.number).await
+    }
+}
+
+#[async_trait]
+impl Operation for Follow {
+    const KIND: &'static str = "release.follow";
+
+    fn title(&self) -> String {
+        format!("note that release {} is live", self.number)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Repeatable
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Value> {
+        write(cx, &self.compose_project, self.number).await
+    }
+
+    async fn probe(&self, cx: &Context) -> Result<Probe> {
+        probe(cx, &self.compose_project, self.number).await
+    }
+}
