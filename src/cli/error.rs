@@ -1,0 +1,128 @@
+//! Errors of commands: the one place that maps them to a message, a hint and an exit code.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use stdlib::{failure::Failure, host::{HostError, LockHolder}};
+
+use super::Global;
+use crate::{config::Diagnostic, recipe::RecipeError};
+
+/// Exit codes, as documented in spec/commands.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    Unexpected = 1,
+    Usage = 2,
+    Configuration = 3,
+    /// `plan --check` found changes.
+    Changes = 4,
+    /// Failed; nothing changed, or everything was put back.
+    PutBack = 5,
+    /// Failed; something is left, or it cannot be known.
+    Left = 6,
+    Locked = 7,
+    Cancelled = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The command line asks for what cannot be.
+    #[error("{message}")]
+    Usage { message: String, hint: Option<String> },
+    #[error("stagecraft.yml or the Compose files have errors")]
+    Configuration(Vec<Diagnostic>),
+    #[error(transparent)]
+    Recipe(#[from] Box<RecipeError>),
+    /// Before anything changed: hosts that cannot be reached or used.
+    #[error("hosts cannot be used")]
+    Hosts(Vec<HostError>),
+    /// Before anything changed.
+    #[error(transparent)]
+    Preflight(#[from] Failure),
+    #[error("another run holds the lock of {environment}")]
+    Locked { environment: String, holder: Option<LockHolder> },
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl From<HostError> for CliError {
+    fn from(error: HostError) -> Self {
+        Self::Hosts(vec![error])
+    }
+}
+
+impl CliError {
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } => Exit::Usage,
+            Self::Configuration(_) | Self::Recipe(_) => Exit::Configuration,
+            Self::Hosts(_) | Self::Preflight(_) => Exit::PutBack,
+            Self::Locked { .. } => Exit::Locked,
+            Self::Unexpected(_) => Exit::Unexpected,
+        }
+    }
+
+    /// The failures to show, each with its own hint.
+    fn failures(&self) -> Vec<Failure> {
+        match self {
+            Self::Hosts(errors) => errors.iter().cloned().map(Failure::from).collect(),
+            Self::Preflight(failure) => vec![failure.clone()],
+            Self::Usage { message, hint } => {
+                let mut failure = Failure::new(message);
+                failure.hint.clone_from(hint);
+                vec![failure]
+            }
+            Self::Locked { environment, holder } => vec![locked(environment, holder.as_ref())],
+            Self::Unexpected(error) => vec![Failure::new(format!("{error:#}"))],
+            Self::Configuration(_) | Self::Recipe(_) => Vec::new(),
+        }
+    }
+}
+
+fn locked(environment: &str, holder: Option<&LockHolder>) -> Failure {
+    let message = match holder {
+        Some(holder) => format!(
+            "another run holds the lock of {environment}: {} by {}, since {}, run {}",
+            holder.what, holder.who, holder.since, holder.run
+        ),
+        None => format!("another run holds the lock of {environment}"),
+    };
+    Failure::new(message).hint("wait for it with `--wait 10m`, or look at it with `stagecraft runs`")
+}
+
+/// Shows an error on stderr, or as the JSON summary on stdout, and gives its exit code.
+pub fn report(error: &CliError, global: &Global) -> ExitCode {
+    let exit = error.exit();
+    if global.json {
+        let diagnostics = match error {
+            CliError::Configuration(diagnostics) => json!(diagnostics.iter().map(Diagnostic::to_json).collect::<Vec<_>>()),
+            CliError::Recipe(error) => json!([error.diagnostic().to_json()]),
+            _ => json!([]),
+        };
+        let outcome = if exit == Exit::Locked { "locked" } else { "refused" };
+        let summary = json!({
+            "type": "summary", "version": 1, "outcome": outcome, "exit": exit as u8,
+            "message": error.to_string(), "diagnostics": diagnostics, "failures": error.failures(),
+        });
+        println!("{summary}");
+        return exit.into();
+    }
+    match error {
+        CliError::Configuration(diagnostics) => crate::config::print(diagnostics),
+        CliError::Recipe(error) => crate::config::print(&[error.diagnostic()]),
+        _ => crate::report::print_failures(&error.failures()),
+    }
+    exit.into()
+}

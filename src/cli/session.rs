@@ -1,0 +1,47 @@
+//! The connected hosts of one command.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use stdlib::{
+    facts::{self, Facts},
+    host::{self, Host, Hosts},
+    model::HostName,
+};
+
+use super::{CliError, project::Project};
+
+/// A project and the connections to all hosts of its environment.
+pub struct Session {
+    pub project: Project,
+    pub hosts: Hosts,
+}
+
+impl Session {
+    /// Connects to all hosts at once. When some fail, all their errors are shown and the rest is let go.
+    pub async fn connect(project: Project) -> Result<Self, CliError> {
+        let settings = &project.topology().hosts;
+        let connected = join_all(settings.iter().map(host::connect)).await;
+        let (hosts, errors): (Vec<_>, Vec<_>) = connected.into_iter().partition(Result::is_ok);
+        let hosts = Hosts::new(hosts.into_iter().filter_map(Result::ok).collect());
+        let session = Self { project, hosts };
+        if errors.is_empty() {
+            return Ok(session);
+        }
+        session.close().await;
+        Err(CliError::Hosts(errors.into_iter().filter_map(Result::err).collect()))
+    }
+
+    /// A host that the facts or the topology name.
+    pub fn host(&self, name: &HostName) -> &Arc<dyn Host> {
+        self.hosts.get(name).expect("every host of the topology is connected")
+    }
+
+    pub async fn facts(&self) -> Result<Facts, CliError> {
+        facts::gather(&self.hosts, &self.project.compose_project()).await.map_err(CliError::Hosts)
+    }
+
+    pub async fn close(&self) {
+        join_all(self.hosts.iter().map(|host| host.close())).await;
+    }
+}

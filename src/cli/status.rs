@@ -1,0 +1,76 @@
+//! `stagecraft status`.
+
+use serde_json::json;
+use stdlib::{facts::{ContainerFact, Facts, HostFacts}, ingress};
+
+use super::{CliError, Exit, Global, project, session::Session, table};
+
+/// Show what runs where, by the hosts' own account
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
+    let session = Session::connect(project::load(global).await?).await?;
+    let facts = session.facts().await?;
+    if global.json { print_json(&facts) } else { print(&session, &facts) }
+    session.close().await;
+    Ok(Exit::Done)
+}
+
+fn live(session: &Session, facts: &Facts) -> Option<String> {
+    let state = &facts.host(&session.project.topology().home)?.state;
+    let release = state.releases.iter().find(|release| Some(release.id.number) == state.current)?;
+    Some(release.id.to_string())
+}
+
+/// `in`, `out` or nothing for a container that no ingress has to do with.
+fn pool(host: &HostFacts, container: &ContainerFact) -> &'static str {
+    if !container.addresses.contains_key(ingress::NETWORK) {
+        return "";
+    }
+    let ready = host.ingress.servers.iter().any(|server| server.name == container.name && server.ready);
+    if ready { "in" } else { "out" }
+}
+
+fn ours(host: &HostFacts) -> impl Iterator<Item = (&ContainerFact, &stdlib::facts::OurContainer)> {
+    host.containers.iter().filter_map(|container| Some((container, container.ours.as_ref()?)))
+}
+
+fn print(session: &Session, facts: &Facts) {
+    let topology = session.project.topology();
+    match live(session, facts) {
+        Some(release) => println!("{} {}: release {release} is live\n", topology.project, topology.environment),
+        None => println!("{} {}: nothing is deployed yet\n", topology.project, topology.environment),
+    }
+    let mut rows = Vec::new();
+    for host in &facts.hosts {
+        for (container, ours) in ours(host) {
+            let state = if container.running { "running" } else { "stopped" };
+            rows.push(vec![
+                host.name.to_string(),
+                ours.service.to_string(),
+                ours.release.to_string(),
+                state.to_owned(),
+                pool(host, container).to_owned(),
+                container.name.clone(),
+            ]);
+        }
+    }
+    rows.sort();
+    table::print(&["HOST", "SERVICE", "RELEASE", "STATE", "INGRESS", "CONTAINER"], &rows);
+}
+
+fn print_json(facts: &Facts) {
+    for host in &facts.hosts {
+        for (container, ours) in ours(host) {
+            println!(
+                "{}",
+                json!({
+                    "type": "container", "version": 1, "host": host.name, "service": ours.service, "replica": ours.replica,
+                    "release": ours.release, "running": container.running, "ingress": pool(host, container),
+                    "container": container.name, "id": container.id, "live_release": host.state.current,
+                })
+            );
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The lab of SSH hosts, and this machine's own engine.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// Where the lab keeps its programs and keys.
+pub fn cache() -> PathBuf {
+    env::var_os("LAB_CACHE").map_or_else(|| Path::new(&env::var("HOME").expect("HOME")).join(".cache/stagecraft-lab"), Into::into)
+}
+
+/// `labtool`, which is the load client and every service of the test applications.
+pub fn labtool() -> PathBuf {
+    cache().join("bin/labtool")
+}
+
+pub fn address(host: u8) -> String {
+    format!("10.66.0.{}", 10 + host)
+}
+
+fn run_dir() -> PathBuf {
+    cache().join("run")
+}
+
+/// A line of `hosts:` for stagecraft.yml.
+pub fn host_line(host: u8, roles: &str) -> String {
+    let (key, known) = (run_dir().join("id"), run_dir().join("known_hosts"));
+    format!(
+        "  h{host}: {{ address: {}, user: root, identity: {}, known_hosts: {}, roles: [{roles}] }}",
+        address(host),
+        key.display(),
+        known.display()
+    )
+}
+
+/// Runs a shell command on a host as root.
+pub fn ssh(host: u8, command: &str) -> String {
+    let output = Command::new("ssh")
+        .args(["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-i"])
+        .arg(run_dir().join("id"))
+        .arg("-o")
+        .arg(format!("UserKnownHostsFile={}", run_dir().join("known_hosts").display()))
+        .arg(format!("root@{}", address(host)))
+        .arg(command)
+        .output()
+        .expect("ssh runs");
+    text(output, command)
+}
+
+/// Runs a shell command on this machine.
+pub fn local(command: &str) -> String {
+    text(Command::new("sh").args(["-c", command]).output().expect("sh runs"), command)
+}
+
+fn text(output: Output, command: &str) -> String {
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Where containers run in a test: this machine's engine, or hosts of the lab.
+#[derive(Clone, Copy)]
+pub enum Place {
+    Here,
+    Host(u8),
+}
+
+impl Place {
+    pub fn sh(self, command: &str) -> String {
+        match self {
+            Self::Here => local(command),
+            Self::Host(host) => ssh(host, command),
+        }
+    }
+
+    /// All that a deploy could have left or changed for a project: containers with their start, networks, volumes, and the
+    /// ingress's files.
+    pub fn snapshot(self, project: &str) -> String {
+        self.sh(&format!(
+            "for c in $(docker ps -aq --no-trunc --filter label=com.docker.compose.project={project} | sort); do \
+             docker inspect -f '{{{{.Id}}}} {{{{.State.StartedAt}}}} {{{{.State.Running}}}}' $c; done; \
+             docker network ls -q --filter name={project} | sort; docker volume ls -q --filter name={project} | sort; \
+             docker ps -q --filter name=stagecraft-ingress; \
+             find /var/lib/stagecraft -type f -not -path '*/run/*' -exec sha256sum {{}} + 2>/dev/null | sort -k2"
+        ))
+    }
+
+    /// Removes what a test's project has made.
+    pub fn clean(self, project: &str) {
+        self.sh(&format!(
+            "ids=$(docker ps -aq --filter name=^{project}); [ -z \"$ids\" ] || docker rm -f $ids >/dev/null; \
+             ids=$(docker ps -aq --filter name=^stagecraft-ingress$); [ -z \"$ids\" ] || docker rm -f $ids >/dev/null; \
+             rm -rf /var/lib/stagecraft; \
+             ids=$(docker volume ls -q --filter name=^{project}); [ -z \"$ids\" ] || docker volume rm $ids >/dev/null; \
+             ids=$(docker network ls -q --filter name=^{project}); [ -z \"$ids\" ] || docker network rm $ids >/dev/null; \
+             docker network rm stagecraft-ingress >/dev/null 2>&1 || :"
+        ));
+    }
+}
