@@ -43,7 +43,10 @@ fn tags(root: &Path) -> BTreeMap<String, Vec<String>> {
                 let place = format!("{}:{}", path.display(), number + 1);
                 let attributes: Vec<&&str> = attributes.collect();
                 assert!(attributes.iter().any(|line| line.contains("test")), "{place}: `{id}` stands above no test");
-                assert!(!attributes.iter().any(|line| line.contains("ignore")), "{place}: `{id}` stands above an ignored test");
+                assert!(
+                    !attributes.iter().any(|line| line.contains("ignore")),
+                    "{place}: `{id}` stands above an ignored test"
+                );
                 tags.entry(id.to_owned()).or_default().push(place);
             }
         }

@@ -22,6 +22,8 @@ pub struct Planning<'a> {
     pub application: &'a Application,
     /// The release that this run would make. Its application is today's, until the recipe names another release.
     pub release: &'a Release,
+    /// The ingress's own image, when the environment has an ingress.
+    pub ingress_image: Option<&'a Image>,
     pub run: &'a RunId,
 }
 

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod failure;
 pub mod function;
 pub mod host;
+pub mod http;
 pub mod image;
 pub mod ingress;
 pub mod labels;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     failure::Failure,
     host::{Host, Hosts},
-    model::{HostName, Release, RunId, SecretKey, Values},
+    model::{HostName, Identity, Release, RunId, Values},
     plan::{Effect, Key, Planned},
 };
 
@@ -27,8 +27,7 @@ pub struct Context {
     /// in a deploy, and from the environment's state in a rollback or resume.
     pub release: Option<Arc<Release>>,
     pub values: Arc<Values>,
-    /// The environment's key.
-    pub secret_key: SecretKey,
+    pub identity: Arc<Identity>,
     /// The operator's own engine: where images are built and exported from.
     pub builder: Option<Arc<dyn Host>>,
     pub outputs: Arc<dyn Outputs>,

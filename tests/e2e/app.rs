@@ -18,7 +18,13 @@ impl App {
     pub fn web(project: &str, places: &[lab::Place], http: u16) -> Self {
         let app = Self::empty(project, places);
         app.write("compose.yaml", "services:\n  web:\n    build: .\n    environment:\n      SECRET: tops3cret\n");
-        app.write("stagecraft.yml", &app.manifest(http, "  web:\n    route: { host: app.test, port: 8080, tls: off }\n    health: { path: /up }\n"));
+        app.write(
+            "stagecraft.yml",
+            &app.manifest(
+                http,
+                "  web:\n    route: { host: app.test, port: 8080, tls: off }\n    health: { path: /up }\n",
+            ),
+        );
         app.version("v1");
         app
     }

@@ -47,7 +47,8 @@ fn one_unhealthy_host_puts_all_back() {
     // Healthy on two hosts, and on the third its name makes it unhealthy.
     app.write(
         "stagecraft.yml",
-        &app.read("stagecraft.yml").replace("health: { path: /up }", "health: { path: /up }\n    rollout: { timeout: 4s }"),
+        &app.read("stagecraft.yml")
+            .replace("health: { path: /up }", "health: { path: /up }\n    rollout: { timeout: 4s }"),
     );
     app.version_with("v2", "ENV UNHEALTHY_ON=h3");
     let failed = stagecraft(app.path(), &["deploy", "--yes"]).exits(5);

@@ -8,7 +8,8 @@ use std::{
 
 /// Where the lab keeps its programs and keys.
 pub fn cache() -> PathBuf {
-    env::var_os("LAB_CACHE").map_or_else(|| Path::new(&env::var("HOME").expect("HOME")).join(".cache/stagecraft-lab"), Into::into)
+    env::var_os("LAB_CACHE")
+        .map_or_else(|| Path::new(&env::var("HOME").expect("HOME")).join(".cache/stagecraft-lab"), Into::into)
 }
 
 /// `labtool`, which is the load client and every service of the test applications.

@@ -44,5 +44,10 @@ pub fn stagecraft(directory: &Path, args: &[&str]) -> Ran {
     let began = Instant::now();
     let Output { status, stdout, stderr } = command(directory, args).output().expect("stagecraft runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
-    Ran { code: status.code().expect("an exit code"), stdout: text(stdout), stderr: text(stderr), took: began.elapsed() }
+    Ran {
+        code: status.code().expect("an exit code"),
+        stdout: text(stdout),
+        stderr: text(stderr),
+        took: began.elapsed(),
+    }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use crate::{
     host::EngineInfo,
-    model::{HostName, Release, SecretKey, ServiceName, Values},
+    model::{HostName, Identity, Release, ServiceName, Values},
 };
 
 pub use fingerprint::fingerprint;
@@ -120,8 +120,8 @@ pub struct ServerFact {
 /// What the environment's state on the host holds.
 #[derive(Debug, Clone, Default)]
 pub struct StateFacts {
-    /// The environment's key, once there is one.
-    pub key: Option<SecretKey>,
+    /// The environment's key and authority, once there is a release.
+    pub identity: Option<Identity>,
     /// The number of the release that is live.
     pub current: Option<u64>,
     pub releases: Vec<Release>,

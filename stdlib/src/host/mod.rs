@@ -6,6 +6,7 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use bollard::auth::DockerCredentials;
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EndpointSettings, ImageInspect, ImageSummary,
     Network, NetworkCreateRequest, Volume, VolumeCreateRequest,
@@ -15,8 +16,10 @@ use futures_util::stream::BoxStream;
 
 use crate::model::{HostName, Span};
 
+mod connect;
 mod error;
 
+pub use connect::connect;
 pub use error::HostError;
 
 pub type Result<T> = std::result::Result<T, HostError>;
@@ -135,6 +138,7 @@ pub trait Host: Send + Sync {
     // --- the engine: containers. `id` may be a name.
     async fn create_container(&self, name: &str, body: ContainerCreateBody) -> Result<String>;
     async fn start_container(&self, id: &str) -> Result<()>;
+    async fn rename_container(&self, id: &str, name: &str) -> Result<()>;
     /// SIGTERM (or the container's stop signal), then SIGKILL after `grace`. No error if it has stopped already.
     async fn stop_container(&self, id: &str, grace: Span) -> Result<()>;
     /// With its anonymous volumes, and by force. No error if it is gone already.
@@ -156,7 +160,8 @@ pub trait Host: Send + Sync {
     async fn save_image(&self, reference: &str) -> Result<BoxStream<'static, Result<Bytes>>>;
     /// `docker import`: a one-layer image from a root file system in a tar.
     async fn import_image(&self, reference: &str, tar: Bytes) -> Result<()>;
-    async fn pull_image(&self, reference: &str) -> Result<()>;
+    /// `credentials` for the registry, where it asks for them.
+    async fn pull_image(&self, reference: &str, credentials: Option<DockerCredentials>) -> Result<()>;
     async fn tag_image(&self, reference: &str, tag: &str) -> Result<()>;
     async fn remove_image(&self, reference: &str) -> Result<()>;
 

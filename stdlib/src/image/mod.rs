@@ -1,1 +1,8 @@
-//! Images: what a host lacks of them, and how it gets there.
+//! Images: built on the operator's machine, named by content, sent layer by layer.
+
+mod build;
+mod forget;
+pub mod functions;
+
+pub use build::{BuildRequest, Rebuild, resolve};
+pub use forget::forget_unused;

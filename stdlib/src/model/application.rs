@@ -123,8 +123,8 @@ pub enum Tls {
     Off,
     /// A certificate of the environment's own CA.
     Internal,
-    /// The user's own certificate chain and key, PEM. The files' contents travel as a secret value, never in here.
-    Own { cert: String, key: String },
+    /// The user's own certificate. Chain and key stand in [`super::Values`] as the file `tls/HOST`, here is their hash.
+    Own { pem: KeyedHash },
 }
 
 /// When a new container counts as ready, and how the ingress watches it afterwards.

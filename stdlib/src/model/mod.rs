@@ -14,5 +14,5 @@ pub use application::{
 pub use duration::Span;
 pub use name::{EnvironmentName, HostName, InvalidName, NetworkName, ProjectName, RunId, ServiceName, VolumeName};
 pub use release::{Release, ReleaseId};
-pub use secret::{KeyedHash, SecretKey, SecretValue, Values};
+pub use secret::{Authority, Identity, KeyedHash, SecretKey, SecretValue, Values};
 pub use topology::{Address, HostSettings, IngressProvider, IngressSettings, Topology, Transfer};

@@ -69,13 +69,45 @@ impl fmt::Debug for SecretKey {
 #[serde(transparent)]
 pub struct KeyedHash(pub String);
 
-/// The environment variables of a release's services, in clear.
-/// Kept apart from [`super::Release`], so that a release can be shown, saved and compared without them.
+/// What a release needs and must not show: kept apart from [`super::Release`], so that a release can be shown, saved and
+/// compared without it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Values(pub BTreeMap<ServiceName, BTreeMap<String, SecretValue>>);
+pub struct Values {
+    /// The environment variables of each service.
+    pub environment: BTreeMap<ServiceName, BTreeMap<String, SecretValue>>,
+    /// Contents of files by name, such as `tls/shop.example.com` (certificate chain and key, PEM).
+    pub files: BTreeMap<String, SecretValue>,
+}
 
 impl Values {
     pub fn service(&self, service: &ServiceName) -> impl Iterator<Item = (&str, &SecretValue)> {
-        self.0.get(service).into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+        self.environment.get(service).into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
+
+    /// Replaces every value that stands in `text` by `…`, so that captured output can be shown. Values shorter than four
+    /// characters are left: they would tear ordinary words apart.
+    pub fn scrub(&self, text: &str) -> String {
+        let environment = self.environment.values().flat_map(BTreeMap::values);
+        let mut values: Vec<&str> = environment.chain(self.files.values()).map(SecretValue::expose).collect();
+        values.retain(|value| value.len() >= 4);
+        // The longest first: one value may be the beginning of another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.iter().fold(text.to_owned(), |text, value| text.replace(value, "…"))
+    }
+}
+
+/// What an environment makes once and keeps in its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub key: SecretKey,
+    pub authority: Authority,
+}
+
+/// The environment's own certificate authority, for `tls: internal`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// PEM. `stagecraft ca` prints it.
+    pub certificate: String,
+    /// PEM, PKCS #8.
+    pub key: SecretValue,
 }

@@ -21,9 +21,7 @@ pub struct Plan {
     pub args: BTreeMap<String, Value>,
     /// What the recipe asked beyond the facts of the hosts, in order, with the answers.
     pub reads: Vec<Read>,
-    /// SHA-256 over the answers reduced to what decides. A saved plan is refused when it has changed.
-    pub fingerprint: String,
-    /// What each host's part of the fingerprint was, so that a refusal names the host.
+    /// SHA-256 of each host's facts reduced to what decides. A saved plan is refused when one has changed, naming the host.
     pub fingerprints: BTreeMap<HostName, String>,
     /// The release that the plan commits, if it does.
     pub release: Option<Release>,

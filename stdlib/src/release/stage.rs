@@ -35,7 +35,7 @@ impl Operation for Stage {
         let release = cx.release.as_ref().filter(|release| release.id.number == self.number).ok_or_else(|| {
             Failure::new(format!("release {} is not the one that this plan makes", self.number)).hint("plan again")
         })?;
-        let files = [File::key(&cx.secret_key), File::release(release), File::values(self.number, &cx.values)];
+        let files = [File::identity(&cx.identity), File::release(release), File::values(self.number, &cx.values)];
         state::write(cx.host()?, &self.compose_project, &files).await?;
         Ok(Value::Null)
     }

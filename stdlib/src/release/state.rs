@@ -5,7 +5,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `key` | the environment's key, 64 hexadecimal digits |
+//! | `identity.json` | the environment's key and certificate authority |
 //! | `current` | the number of the live release; on the home host, replacing it *is* the commit |
 //! | `releases/12.json` | the record of release 12, without values |
 //! | `releases/12.values.json` | the values of its services' environment |
@@ -20,13 +20,14 @@ use std::{
 
 use bollard::models::{ContainerCreateBody, HostConfig, VolumeCreateRequest};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     facts::StateFacts,
     failure::Failure,
     host::{Host, HostError},
     labels,
-    model::{Release, SecretKey, SecretValue, Values},
+    model::{Authority, Identity, Release, SecretKey, SecretValue, ServiceName, Values},
 };
 
 /// Where the volume is mounted in the state container.
@@ -74,7 +75,7 @@ fn parse(archive: &[u8]) -> Result<StateFacts, String> {
 
 fn take(state: &mut StateFacts, path: &str, text: &str) -> Result<(), String> {
     match path {
-        "key" => state.key = Some(SecretKey::from_hex(text).ok_or("is not a key of 64 hexadecimal digits")?),
+        "identity.json" => state.identity = Some(identity_from_json(text)?),
         "current" => state.current = Some(text.trim().parse().map_err(|_| "is not a release number")?),
         _ => match path.strip_prefix("releases/").and_then(|name| name.strip_suffix(".json")) {
             Some(name) => match name.strip_suffix(".values") {
@@ -99,23 +100,50 @@ fn release_from_json(text: &str) -> Result<Release, String> {
     }
 }
 
+/// How the identity stands in its file.
+#[derive(Serialize, Deserialize)]
+struct PlainIdentity {
+    key: String,
+    certificate: String,
+    certificate_key: String,
+}
+
+fn identity_from_json(text: &str) -> Result<Identity, String> {
+    // serde's message could quote a value, so it is not shown; nor below.
+    let plain: PlainIdentity = serde_json::from_str(text).map_err(|_| "is not an identity".to_owned())?;
+    Ok(Identity {
+        key: SecretKey::from_hex(&plain.key).ok_or("has a key that is not 64 hexadecimal digits")?,
+        authority: Authority { certificate: plain.certificate, key: SecretValue::new(plain.certificate_key) },
+    })
+}
+
+/// How values stand in their file.
+#[derive(Serialize, Deserialize)]
+struct PlainValues {
+    environment: BTreeMap<ServiceName, BTreeMap<String, String>>,
+    files: BTreeMap<String, String>,
+}
+
 fn values_from_json(text: &str) -> Result<Values, String> {
-    // serde's message could quote a value, so it is not shown.
-    let plain: BTreeMap<_, BTreeMap<String, String>> =
-        serde_json::from_str(text).map_err(|_| "is not a map of services to values".to_owned())?;
-    let secret = |values: BTreeMap<String, String>| {
-        values.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect()
-    };
-    Ok(Values(plain.into_iter().map(|(service, values)| (service, secret(values))).collect()))
+    let plain: PlainValues = serde_json::from_str(text).map_err(|_| "does not hold a release's values".to_owned())?;
+    let environment = plain.environment.into_iter().map(|(service, values)| (service, secret(values))).collect();
+    Ok(Values { environment, files: secret(plain.files) })
+}
+
+fn secret(values: BTreeMap<String, String>) -> BTreeMap<String, SecretValue> {
+    values.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect()
 }
 
 fn values_to_json(values: &Values) -> String {
-    let plain: BTreeMap<_, BTreeMap<_, _>> = values
-        .0
-        .keys()
-        .map(|service| (service, values.service(service).map(|(name, value)| (name, value.expose())).collect()))
-        .collect();
-    serde_json::to_string(&plain).expect("a map of texts")
+    let plain = PlainValues {
+        environment: values.environment.iter().map(|(service, values)| (service.clone(), expose(values))).collect(),
+        files: expose(&values.files),
+    };
+    serde_json::to_string(&plain).expect("maps of texts")
+}
+
+fn expose(values: &BTreeMap<String, SecretValue>) -> BTreeMap<String, String> {
+    values.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
 }
 
 /// One file of the state to be written.
@@ -126,8 +154,13 @@ pub struct File {
 }
 
 impl File {
-    pub fn key(key: &SecretKey) -> Self {
-        Self { path: "key".into(), contents: key.expose_hex() }
+    pub fn identity(identity: &Identity) -> Self {
+        let plain = PlainIdentity {
+            key: identity.key.expose_hex(),
+            certificate: identity.authority.certificate.clone(),
+            certificate_key: identity.authority.key.expose().to_owned(),
+        };
+        Self { path: "identity.json".into(), contents: serde_json::to_string(&plain).expect("texts") }
     }
 
     pub fn current(number: u64) -> Self {
@@ -207,7 +240,7 @@ async fn create(host: &Arc<dyn Host>, compose_project: &str) -> Result<(), HostE
 #[cfg(test)]
 mod tests {
     use super::{File, archive, parse};
-    use crate::model::{SecretKey, SecretValue, ServiceName, Values};
+    use crate::model::{Authority, Identity, SecretKey, SecretValue, ServiceName, Values};
 
     /// The engine gives an archive whose paths begin with the directory's name.
     fn as_the_engine_gives_it(files: &[File]) -> Vec<u8> {
@@ -224,13 +257,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let key = SecretKey::new([7; 32]);
+        let authority = Authority { certificate: "PEM".into(), key: SecretValue::new("PEM") };
+        let identity = Identity { key: SecretKey::new([7; 32]), authority };
         let mut values = Values::default();
         let web = ServiceName::new("web").unwrap();
-        values.0.entry(web).or_default().insert("PASSWORD".into(), SecretValue::new("s3cret"));
-        let files = [File::key(&key), File::current(12), File::values(12, &values)];
+        values.environment.entry(web).or_default().insert("PASSWORD".into(), SecretValue::new("s3cret"));
+        let files = [File::identity(&identity), File::current(12), File::values(12, &values)];
         let state = parse(&as_the_engine_gives_it(&files)).unwrap();
-        assert_eq!(state.key, Some(key));
+        assert_eq!(state.identity, Some(identity));
         assert_eq!(state.current, Some(12));
         assert_eq!(state.values[&12], values);
     }
@@ -239,6 +273,6 @@ mod tests {
     fn a_broken_file_is_named_and_its_values_are_not_shown() {
         let files = [File { path: "releases/3.values.json".into(), contents: "{\"web\": \"s3cret\"}".into() }];
         let error = parse(&as_the_engine_gives_it(&files)).unwrap_err();
-        assert_eq!(error, "releases/3.values.json: is not a map of services to values");
+        assert_eq!(error, "releases/3.values.json: does not hold a release's values");
     }
 }

@@ -1,0 +1,1 @@
+//! Runs a plan: scheduling, deadlines, cancellation, journal, lock, undo, resume.

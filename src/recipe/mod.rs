@@ -1,0 +1,1 @@
+//! Recipes: find, load, evaluate within limits, check, document. The only place that knows Rhai.

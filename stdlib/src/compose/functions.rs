@@ -1,0 +1,1 @@
+//! `compose::…` as recipes call it.

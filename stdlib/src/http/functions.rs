@@ -1,0 +1,1 @@
+//! `http::…` as recipes call it.

@@ -1,0 +1,3 @@
+//! HTTP checks from the operator's machine.
+
+pub mod functions;

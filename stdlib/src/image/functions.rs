@@ -1,0 +1,1 @@
+//! `image::…` as recipes call it.

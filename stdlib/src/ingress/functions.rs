@@ -1,0 +1,1 @@
+//! `ingress::…` as recipes call it.
