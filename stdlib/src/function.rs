@@ -8,9 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
+    command,
     facts::Facts,
+    http,
     model::{Application, HostName, Image, Release, RunId, Service, Topology},
     plan::{Scope, ScopeError},
+    release, rollout,
 };
 
 /// What planning may look at.
@@ -123,5 +126,15 @@ pub struct Function {
 
 /// Every library function: one line each.
 pub fn registry() -> Vec<Function> {
-    vec![]
+    vec![
+        command::RUN,
+        http::CHECK,
+        release::functions::COMMIT,
+        rollout::functions::REMOVE,
+        rollout::functions::REPLACE,
+        rollout::functions::START,
+        rollout::functions::READY,
+        rollout::functions::RETIRE,
+        rollout::functions::SWITCH,
+    ]
 }

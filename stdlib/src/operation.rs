@@ -7,10 +7,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
+    command,
     failure::Failure,
     host::{Host, Hosts},
+    http,
     model::{HostName, Identity, Release, RunId, Values},
     plan::{Effect, Key, Planned},
+    release, rollout,
 };
 
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -142,7 +145,19 @@ fn decoder<O: Operation>() -> (&'static str, Decoder) {
 
 /// Every operation that a plan may hold: one line each.
 fn registry() -> Vec<(&'static str, Decoder)> {
-    vec![]
+    vec![
+        decoder::<command::Run>(),
+        decoder::<http::Check>(),
+        decoder::<release::Commit>(),
+        decoder::<release::Follow>(),
+        decoder::<release::Stage>(),
+        decoder::<release::Trim>(),
+        decoder::<rollout::Ready>(),
+        decoder::<rollout::Remove>(),
+        decoder::<rollout::Rename>(),
+        decoder::<rollout::Start>(),
+        decoder::<rollout::Stop>(),
+    ]
 }
 
 /// Makes a planned operation runnable.

@@ -1,15 +1,23 @@
-//! `rollout::…` as recipes call it.
+//! `rollout::…` as recipes call it, and `ingress::switch`, its third phase.
 
-use super::{Remove, Stop, replace::replace as plan_replace};
+use super::{
+    Remove, Stop,
+    lane::{Lane, Part, member},
+    phases,
+    replace::{announce, on_each, replace as plan_replace},
+};
 use crate::{
+    facts::ContainerFact,
     function::{Call, Function, Kind, Parameter, PlanError, Planning},
     ingress::{self, Member},
-    model::{ServiceName, Span},
+    model::{Service, ServiceName, Span},
     plan::{Action, Change, Scope, ScopeError},
 };
 
 /// What a removed service's containers are given to end, where no definition says.
 const GRACE: Span = Span::secs(10);
+
+const SERVICE: &[Parameter] = &[Parameter { name: "service", kind: Kind::Service }];
 
 pub const REPLACE: Function = Function {
     module: "rollout",
@@ -20,10 +28,79 @@ pub const REPLACE: Function = Function {
         one has no request in flight (at most `drain`), and stops it. One replica after the other. \
         `stop-first`: the old container ends before the new one starts, for what cannot run twice.\n\n\
         Containers that are already what they should be are left alone. Old ones are kept, stopped, until \
-        `release::commit`.",
-    parameters: &[Parameter { name: "service", kind: Kind::Service }],
+        `release::commit`. It is made of `rollout::start`, `rollout::ready`, `ingress::switch` and `rollout::retire`.",
+    parameters: SERVICE,
     options: None,
-    call: replace,
+    call: |planning, scope, call| {
+        before_commit(scope)?;
+        plan_replace(planning, scope, call.service(0))
+    },
+};
+
+pub const START: Function = Function {
+    module: "rollout",
+    name: "start",
+    docs: "The first phase of a replacement: starts all new containers of a service on all its hosts, beside the old ones \
+        and without traffic.\n\nFor recipes that do something between the phases, such as asking the new containers \
+        before they take traffic. Go on with `rollout::ready`, `ingress::switch` and `rollout::retire`.",
+    parameters: SERVICE,
+    options: None,
+    call: |planning, scope, call| {
+        let service = call.service(0);
+        before_commit(scope)?;
+        announce(planning, scope, service, &Lane::all(planning, service)?, service.rollout.strategy);
+        phase(planning, scope, service, "start", |scope, lane| {
+            phases::start(scope, service, lane, Part::All);
+            Ok(())
+        })
+    },
+};
+
+pub const READY: Function = Function {
+    module: "rollout",
+    name: "ready",
+    docs: "The second phase of a replacement: waits on all hosts until the new containers are ready.\n\n\
+        Ready means: `health.path` answers through the ingress's own path; without it the Compose health check says \
+        healthy; without that the route's port accepts connections; without a route it has run for 2 s. \
+        Fails after `rollout.timeout`, and at once when a container ends.",
+    parameters: SERVICE,
+    options: None,
+    call: |planning, scope, call| {
+        let service = call.service(0);
+        phase(planning, scope, service, "ready", |scope, lane| phases::ready(planning, scope, service, lane, Part::All))
+    },
+};
+
+pub const SWITCH: Function = Function {
+    module: "ingress",
+    name: "switch",
+    docs: "The third phase of a replacement: in the ingress of every host the new containers take traffic, then the old \
+        ones are drained until they have no request in flight, at most `rollout.drain`.\n\n\
+        Containers must have been seen ready, by `rollout::ready`.",
+    parameters: SERVICE,
+    options: None,
+    call: |planning, scope, call| {
+        let service = call.service(0);
+        phase(planning, scope, service, "switch", |scope, lane| {
+            phases::switch(planning, scope, service, lane, Part::All)
+        })
+    },
+};
+
+pub const RETIRE: Function = Function {
+    module: "rollout",
+    name: "retire",
+    docs: "The last phase of a replacement: stops the old containers on all hosts, by their stop signal and grace period. \
+        They are kept until `release::commit`, so that an undo can start them again.",
+    parameters: SERVICE,
+    options: None,
+    call: |planning, scope, call| {
+        let service = call.service(0);
+        phase(planning, scope, service, "retire", |scope, lane| {
+            phases::retire(scope, service, lane, Part::All);
+            Ok(())
+        })
+    },
 };
 
 pub const REMOVE: Function = Function {
@@ -36,54 +113,57 @@ pub const REMOVE: Function = Function {
     call: remove,
 };
 
-fn replace(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
-    if scope.committed() {
-        return Err(ScopeError::AfterCommit.into());
-    }
-    plan_replace(planning, scope, call.service(0))
+fn before_commit(scope: &Scope) -> Result<(), PlanError> {
+    if scope.committed() { Err(ScopeError::AfterCommit.into()) } else { Ok(()) }
+}
+
+/// One phase on all hosts at once that have something to do.
+fn phase<'a>(
+    planning: &Planning<'a>,
+    scope: &mut Scope,
+    service: &Service,
+    name: &str,
+    body: impl Fn(&mut Scope, &Lane<'a>) -> Result<(), PlanError>,
+) -> Result<(), PlanError> {
+    before_commit(scope)?;
+    let lanes = Lane::all(planning, service)?;
+    let busy: Vec<&Lane<'_>> = lanes.iter().filter(|lane| !lane.idle()).collect();
+    on_each(scope, &format!("{name} {}", service.name), &busy, body)
 }
 
 fn remove(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
-    if scope.committed() {
-        return Err(ScopeError::AfterCommit.into());
-    }
+    before_commit(scope)?;
     let name = ServiceName::new(call.text(0))
         .map_err(|error| PlanError::Refused { message: error.to_string(), hint: None })?;
-    scope.open_sequence(&format!("remove {name}"));
-    scope.open_parallel("stop");
-    for host in &planning.facts.hosts {
-        let there = host.containers.iter().filter(|fact| fact.ours.as_ref().is_some_and(|ours| ours.service == name));
-        let (running, all): (Vec<_>, Vec<_>) = (there.clone().filter(|fact| fact.running).collect(), there.collect());
-        for container in &all {
-            scope.defer(&host.name, &Remove { id: container.id.clone(), name: container.name.clone() });
+    scope.parallel(&format!("remove {name}"), |scope| {
+        for host in &planning.facts.hosts {
+            let of_service =
+                |fact: &&ContainerFact| fact.ours.as_ref().is_some_and(|ours| !ours.job && ours.service == name);
+            let all: Vec<&ContainerFact> = host.containers.iter().filter(of_service).collect();
+            for container in &all {
+                scope.defer(&host.name, &Remove { id: container.id.clone(), name: container.name.clone() });
+            }
+            let running: Vec<&ContainerFact> = all.into_iter().filter(|container| container.running).collect();
+            let leaving: Vec<Member> = running.iter().filter_map(|container| member(container)).collect();
+            scope.sequence(host.name.as_str(), |scope| {
+                ingress::withdraw_removed(planning, scope, &host.name, &name, &leaving)?;
+                for container in &running {
+                    let (id, name) = (container.id.clone(), container.name.clone());
+                    scope.operation(Some(&host.name), &Stop { id, name, grace: GRACE });
+                }
+                Ok::<_, PlanError>(())
+            })?;
+            if !running.is_empty() {
+                scope.change(Change {
+                    host: host.name.clone(),
+                    subject: name.to_string(),
+                    action: Action::Remove,
+                    from: Some("running".to_owned()),
+                    to: None,
+                    because: vec!["not in the application".to_owned()],
+                });
+            }
         }
-        if running.is_empty() {
-            continue;
-        }
-        scope.open_sequence(host.name.as_str());
-        let member = |fact: &&crate::facts::ContainerFact| {
-            Some(Member { container: fact.name.clone(), address: *fact.addresses.get(ingress::NETWORK)? })
-        };
-        let members: Vec<Member> = running.iter().filter_map(member).collect();
-        ingress::withdraw_removed(planning, scope, &host.name, &name, &members)?;
-        for container in running {
-            scope.operation(
-                Some(&host.name),
-                &Stop { id: container.id.clone(), name: container.name.clone(), grace: GRACE },
-            );
-        }
-        scope.close();
-        let from = Some("running".to_owned());
-        scope.change(Change {
-            host: host.name.clone(),
-            subject: name.to_string(),
-            action: Action::Remove,
-            from,
-            to: None,
-            because: vec!["not in the application".to_owned()],
-        });
-    }
-    scope.close();
-    scope.close();
-    Ok(())
+        Ok(())
+    })
 }

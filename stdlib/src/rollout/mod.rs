@@ -4,9 +4,12 @@
 
 mod assess;
 pub mod functions;
+mod lane;
+mod phases;
 mod ready;
 mod reasons;
 mod remove;
+mod rename;
 mod replace;
 mod start;
 mod stop;
@@ -14,5 +17,7 @@ mod stop;
 pub use assess::{Assessment, NewContainer, assess};
 pub use ready::{HowReady, Ready};
 pub use remove::Remove;
+pub use rename::Rename;
+pub use replace::{replace, with_strategy};
 pub use start::Start;
 pub use stop::Stop;

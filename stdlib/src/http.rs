@@ -1,0 +1,191 @@
+//! `http::check`: a question to the deployed application, asked from the operator's machine.
+
+use std::{sync::Once, time::Duration};
+
+use async_trait::async_trait;
+use reqwest::{Certificate, Client, redirect};
+use schemars::{JsonSchema, schema_for};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::{
+    failure::Failure,
+    function::{Call, Function, Kind, Parameter, PlanError, Planning},
+    model::{Authority, Span},
+    operation::{Context, Operation, Probe, Result},
+    plan::{Effect, Scope},
+};
+
+/// How long an answer may take where nobody says.
+const TIMEOUT: Span = Span::secs(5);
+/// Between two tries where nobody says.
+const EVERY: Span = Span::secs(1);
+/// The most of a body that is read, in bytes.
+const BODY: usize = 1 << 20;
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// At most 1 MiB.
+    pub body: String,
+}
+
+/// `GET url`, redirects not followed. An `https` server may have a certificate of `authority`, besides the system's.
+pub async fn get(url: &str, authority: Option<&Authority>, timeout: Span) -> std::result::Result<Answer, String> {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Fails only when there is one already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let mut builder = Client::builder().timeout(timeout.duration()).redirect(redirect::Policy::none()).no_proxy();
+    if let Some(authority) = authority {
+        let certificate = Certificate::from_pem(authority.certificate.as_bytes()).map_err(|error| why(&error))?;
+        builder = builder.tls_certs_merge([certificate]);
+    }
+    let client = builder.build().map_err(|error| why(&error))?;
+    let mut response = client.get(url).send().await.map_err(|error| why(&error))?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while body.len() < BODY
+        && let Some(chunk) = response.chunk().await.map_err(|error| why(&error))?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(BODY);
+    Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+/// The innermost cause: reqwest's own words repeat the URL and say no more than "error sending request".
+fn why(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    pub url: String,
+    /// The status that is wanted; any 2xx when `None`.
+    pub status: Option<u16>,
+    /// A text that the body must contain.
+    pub contains: Option<String>,
+    pub tries: u32,
+    pub every: Span,
+    pub timeout: Span,
+}
+
+impl Check {
+    fn wrong(&self, answer: &Answer) -> Option<String> {
+        let passes = self.status.map_or((200..300).contains(&answer.status), |wanted| wanted == answer.status);
+        if !passes {
+            let wanted = self.status.map_or("2xx".to_owned(), |status| status.to_string());
+            return Some(format!("answered {} instead of {wanted}", answer.status));
+        }
+        let text = self.contains.as_ref().filter(|text| !answer.body.contains(text.as_str()))?;
+        Some(format!("answered {} without `{text}` in the body", answer.status))
+    }
+}
+
+#[async_trait]
+impl Operation for Check {
+    const KIND: &'static str = "http.check";
+
+    fn title(&self) -> String {
+        format!("check {}", self.url)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Repeatable
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Value> {
+        let mut last = String::new();
+        for attempt in 1..=self.tries {
+            match get(&self.url, Some(&cx.identity.authority), self.timeout).await {
+                Ok(answer) => match self.wrong(&answer) {
+                    None => return Ok(json!({ "status": answer.status })),
+                    Some(wrong) => last = wrong,
+                },
+                Err(why) => last = format!("did not answer: {why}"),
+            }
+            if attempt < self.tries {
+                cx.progress.say(None, &format!("{last}, try {attempt} of {}", self.tries));
+                sleep(Duration::from_millis(self.every.as_millis())).await;
+            }
+        }
+        let tries = if self.tries == 1 { String::new() } else { format!(" in {} tries", self.tries) };
+        Err(Failure::new(format!("{} {last}{tries}", self.url)).hint(format!("look at it: `curl -i {}`", self.url)))
+    }
+
+    async fn probe(&self, _: &Context) -> Result<Probe> {
+        // Asking again is how it is found out.
+        Ok(Probe::NotDone)
+    }
+}
+
+/// Options of `http::check`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    /// The status that is wanted. Default: any 2xx. Redirects are not followed.
+    status: Option<u16>,
+    /// A text that the body must contain.
+    contains: Option<String>,
+    /// How often it is asked before the check fails. Default 1.
+    tries: Option<u32>,
+    /// Between two tries, such as `"2s"`. Default `"1s"`.
+    #[schemars(with = "Option<String>")]
+    every: Option<Span>,
+    /// How long an answer may take. Default `"5s"`.
+    #[schemars(with = "Option<String>")]
+    timeout: Option<Span>,
+}
+
+pub const CHECK: Function = Function {
+    module: "http",
+    name: "check",
+    docs: "Asks a URL by HTTP `GET` from the operator's machine, and fails when the answer is not the wanted one: a failure \
+        before `release::commit` puts every host back.\n\n\
+        Certificates of the environment's own authority (`tls: internal`) are trusted, besides the system's.",
+    parameters: &[Parameter { name: "url", kind: Kind::Text }],
+    options: Some(|| schema_for!(Options)),
+    call: check,
+};
+
+fn check(_: &Planning<'_>, scope: &mut Scope, call: &Call) -> std::result::Result<(), PlanError> {
+    let Options { status, contains, tries, every, timeout } = call.options()?;
+    let url = call.text(0).to_owned();
+    let tries = tries.unwrap_or(1);
+    if tries == 0 {
+        return Err(PlanError::Options("`tries` is 0, and a check is asked at least once".into()));
+    }
+    let (every, timeout) = (every.unwrap_or(EVERY), timeout.unwrap_or(TIMEOUT));
+    scope.operation(None, &Check { url, status, contains, tries, every, timeout });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Check, EVERY, TIMEOUT};
+
+    fn check(status: Option<u16>, contains: Option<&str>) -> Check {
+        let contains = contains.map(str::to_owned);
+        Check { url: "http://a.test/".into(), status, contains, tries: 1, every: EVERY, timeout: TIMEOUT }
+    }
+
+    #[test]
+    fn an_answer_is_held_against_what_is_wanted() {
+        let answer = |status| Answer { status, body: "hello world".into() };
+        assert_eq!(check(None, None).wrong(&answer(204)), None);
+        assert_eq!(check(None, None).wrong(&answer(302)).unwrap(), "answered 302 instead of 2xx");
+        assert_eq!(check(Some(302), None).wrong(&answer(302)), None);
+        assert_eq!(check(Some(302), None).wrong(&answer(200)).unwrap(), "answered 200 instead of 302");
+        assert_eq!(check(None, Some("world")).wrong(&answer(200)), None);
+        assert_eq!(check(None, Some("v2")).wrong(&answer(200)).unwrap(), "answered 200 without `v2` in the body");
+    }
+}

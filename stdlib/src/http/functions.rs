@@ -1,1 +1,0 @@
-//! `http::…` as recipes call it.

@@ -1,3 +1,0 @@
-//! HTTP checks from the operator's machine.
-
-pub mod functions;
