@@ -30,7 +30,7 @@ pub struct Args {
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let project = project::load(global).await?;
     let service = project.service(&args.service)?;
-    let wanted = args.host.as_deref().map(|name| project.host(name)).transpose()?.map(|host| host.name.clone());
+    let wanted = project.optional_host(args.host.as_deref())?;
     let session = Session::connect(project).await?;
     let facts = session.facts().await?;
     let running = facts.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name == *name)).find_map(|host| {

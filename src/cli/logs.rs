@@ -43,7 +43,7 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let since = args.since.as_deref().map(parse_since).transpose()?;
     let project = project::load(global).await?;
     let service = args.service.as_deref().map(|name| project.service(name)).transpose()?;
-    let host = args.host.as_deref().map(|name| project.host(name)).transpose()?.map(|host| host.name.clone());
+    let host = project.optional_host(args.host.as_deref())?;
     let session = Session::connect(project).await?;
     let facts = session.facts().await?;
     let query = LogQuery { follow: args.follow, tail: args.tail, since };

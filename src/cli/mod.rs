@@ -2,15 +2,22 @@
 
 mod ca;
 mod check;
+mod commit;
 mod completions;
 mod confirm;
 mod deploy;
 mod error;
 mod exec;
 mod execute;
+mod identity;
+mod images;
 mod init;
+mod lock;
 mod logs;
+mod perform;
+mod pipeline;
 mod plan;
+mod prepare;
 mod project;
 mod recipe;
 mod releases;
@@ -18,6 +25,7 @@ mod resume;
 mod rollback;
 mod run;
 mod runs;
+mod saved;
 mod session;
 mod ssh;
 mod status;
@@ -60,6 +68,18 @@ pub struct Global {
     /// Say nothing but errors and results
     #[arg(short, long, global = true)]
     pub quiet: bool,
+}
+
+impl Global {
+    /// How a command that runs a plan talks.
+    pub fn output(&self) -> Output {
+        match self {
+            Self { json: true, .. } => Output::Json,
+            Self { quiet: true, .. } => Output::Quiet,
+            Self { verbose: true, .. } => Output::Verbose,
+            _ => Output::Normal,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,18 +1,27 @@
-//! From a project to a plan: connect and build at once, read facts, evaluate the recipe.
+//! From a project to a plan: connect, build, read facts, evaluate the recipe.
 
-use std::{collections::BTreeMap, fs, io::Write as _, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
-use serde_json::Value;
 use stdlib::{
     facts::{Facts, fingerprint},
+    failure::Failure,
     host::Host,
-    model::{Application, Image, KeyedHash, Release, ReleaseId, RunId, SecretKey, Service, ServiceName, Values},
-    plan::Plan,
+    image::Rebuild,
+    model::{Application, Identity, Release, ReleaseId, RunId, Values},
+    plan::{Key, Plan},
 };
 
-use super::{CliError, project::Project, session::Session};
-use crate::recipe::{self, Inputs, Recipe};
+use super::{
+    CliError, commit, identity,
+    images::{self, Images},
+    session::Session,
+};
+use crate::{
+    config::Project,
+    engine::{Event, EventSender, Seconds, StepOutcome},
+    recipe::{self, Inputs, Recipe},
+};
 
 /// What is asked of a recipe.
 #[derive(Debug, Clone)]
@@ -21,66 +30,124 @@ pub struct Request {
     pub args: BTreeMap<String, String>,
 }
 
-/// What stays the same when the facts are read a second time, under the lock.
-pub struct Prepared {
-    pub session: Session,
-    /// The operator's own engine.
-    pub builder: Arc<dyn Host>,
-    pub built: Built,
-    pub request: Request,
-    pub run: RunId,
-}
-
-/// The images of a project, built or found on the operator's engine.
-#[derive(Debug, Default)]
-pub struct Built {
-    pub services: BTreeMap<ServiceName, Image>,
-    pub ingress: Option<Image>,
-}
-
 /// A plan with what it needs when it runs and must not hold itself.
 pub struct Ready {
     pub plan: Plan,
     pub values: Values,
-    pub key: SecretKey,
+    pub identity: Identity,
     /// What the recipe had to say.
     pub log: Vec<String>,
-    pub facts: Arc<Facts>,
 }
 
-impl Prepared {
-    /// Reads the facts and evaluates the recipe. Changes nothing.
-    pub async fn plan(&self) -> Result<Ready, CliError> {
-        let facts = Arc::new(self.session.facts().await?);
-        let project = &self.session.project;
-        let key = secret_key(project, &facts)?;
-        let application = application(project, &self.built, &key)?;
-        let release = release(project, &facts, application, &self.run);
-        let inputs = Inputs {
-            topology: Arc::new(project.topology().clone()),
-            facts: Arc::clone(&facts),
-            release: Arc::new(release),
-            ingress_image: self.built.ingress.clone(),
-            run: self.run.clone(),
-        };
-        let evaluated = recipe::evaluate(&self.request.recipe, inputs, &self.request.args, self.session.hosts.clone()).await?;
-        let values = match &evaluated.restored {
-            Some(number) => kept_values(project, &facts, *number)?,
-            None => project.values(),
-        };
-        let fingerprints = fingerprint(&facts);
-        let plan = Plan {
-            schema: Plan::SCHEMA,
-            project: project.topology().project.clone(),
-            environment: project.topology().environment.clone(),
-            recipe: self.request.recipe.name.clone(),
-            args: evaluated.args,
-            reads: evaluated.reads,
-            fingerprints,
-            release: evaluated.release,
-            changes: evaluated.changes,
-            root: evaluated.root,
-        };
-        Ok(Ready { plan, values, key, log: evaluated.log, facts })
+pub fn new_run() -> RunId {
+    RunId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID is letters, digits and hyphens")
+}
+
+/// The images of the application that the recipe is about, built where that is today's.
+pub async fn images(
+    session: &Session,
+    operator: &Arc<dyn Host>,
+    request: &Request,
+    rebuild: Rebuild,
+    events: &EventSender,
+) -> Result<Images, CliError> {
+    if request.recipe.restores() {
+        return Ok(Images::Live);
     }
+    let (key, name) = (Key::root().child("build"), "build".to_owned());
+    events.send(Event::StepStarted { key: key.clone(), name: name.clone() });
+    let began = Instant::now();
+    let say = |text: &str| {
+        events.send(Event::Progress { key: key.clone(), host: None, text: text.to_owned() });
+    };
+    let built = images::build(&session.project, &session.hosts, operator, rebuild, &say).await;
+    let outcome = if built.is_ok() { StepOutcome::Ok } else { StepOutcome::Failed };
+    events.send(Event::StepEnded { key: key.clone(), name, outcome, seconds: Seconds(began.elapsed()) });
+    Ok(Images::Built(built?))
+}
+
+/// Reads the facts and evaluates the recipe. Changes nothing.
+pub async fn plan(session: &Session, images: &Images, request: &Request, run: &RunId) -> Result<Ready, CliError> {
+    let facts = Arc::new(session.facts().await?);
+    let project = &session.project;
+    let identity = identity::of(project, &facts)?;
+    let application = match images {
+        Images::Built(built) => project.application(&built.services, &identity.key),
+        Images::Live => live(project, &facts)?.application.clone(),
+    };
+    let release = release(project, &facts, application, run);
+    let inputs = Inputs {
+        topology: Arc::new(project.topology.clone()),
+        facts: Arc::clone(&facts),
+        release: Arc::new(release),
+        ingress_image: images.ingress().cloned(),
+        run: run.clone(),
+    };
+    let evaluated = recipe::evaluate(&request.recipe, inputs, &request.args, session.hosts.clone()).await?;
+    let values = match evaluated.restored {
+        Some(number) => kept_values(project, &facts, number)?,
+        None => project.values().clone(),
+    };
+    let plan = Plan {
+        schema: Plan::SCHEMA,
+        project: project.topology.project.clone(),
+        environment: project.topology.environment.clone(),
+        recipe: request.recipe.name.clone(),
+        args: evaluated.args,
+        reads: evaluated.reads,
+        fingerprints: fingerprint(&facts),
+        release: evaluated.release,
+        changes: evaluated.changes,
+        root: evaluated.root,
+    };
+    Ok(Ready { plan, values, identity, log: evaluated.log })
+}
+
+fn live<'a>(project: &Project, facts: &'a Facts) -> Result<&'a Release, CliError> {
+    let state = facts.host(&project.topology.home).map(|host| &host.state);
+    let live = state.and_then(|state| state.releases.iter().find(|release| Some(release.id.number) == state.current));
+    live.ok_or_else(|| {
+        Failure::new(format!("{} has no release to go back from", project.topology.environment))
+            .hint("make the first one: `stagecraft deploy`")
+            .into()
+    })
+}
+
+/// The release that this run would make. Its number is above every record's, also above those of runs that never committed, so
+/// that no name of theirs can be in the way.
+fn release(project: &Project, facts: &Facts, application: Application, run: &RunId) -> Release {
+    let records = facts.hosts.iter().flat_map(|host| &host.state.releases);
+    let last = records.map(|release| release.id.number).max().unwrap_or(0);
+    let commit = commit::of(&project.directory);
+    Release {
+        schema: Release::SCHEMA,
+        id: ReleaseId {
+            number: last + 1,
+            commit: commit.as_ref().map(|commit| commit.short.clone()),
+            dirty: commit.is_some_and(|commit| commit.dirty),
+        },
+        predecessor: facts.host(&project.topology.home).and_then(|host| host.state.current),
+        run: run.clone(),
+        created: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        author: author(),
+        application,
+    }
+}
+
+/// `user@machine`.
+pub fn author() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
+    let machine = std::fs::read_to_string("/etc/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    format!("{user}@{}", machine.as_deref().map_or("unknown", str::trim))
+}
+
+/// The values of a kept release, from whichever host has them, the home host first.
+pub fn kept_values(project: &Project, facts: &Facts, number: u64) -> Result<Values, CliError> {
+    let home = facts.host(&project.topology.home).into_iter();
+    let kept = home.chain(&facts.hosts).find_map(|host| host.state.values.get(&number));
+    kept.cloned().ok_or_else(|| {
+        Failure::new(format!("the values of release {number} are on no host any more"))
+            .hint("choose another one: `stagecraft releases`")
+            .into()
+    })
 }

@@ -11,7 +11,7 @@ pub struct Args {}
 pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
     let session = Session::connect(project::load(global).await?).await?;
     let facts = session.facts().await?;
-    let home = &session.project.topology().home;
+    let home = &session.project.topology.home;
     let state = facts.host(home).map(|host| host.state.clone()).unwrap_or_default();
     // A staged record with a number above the live one never became a release.
     let live = state.current.unwrap_or(0);

@@ -20,7 +20,7 @@ pub struct Session {
 impl Session {
     /// Connects to all hosts at once. When some fail, all their errors are shown and the rest is let go.
     pub async fn connect(project: Project) -> Result<Self, CliError> {
-        let settings = &project.topology().hosts;
+        let settings = &project.topology.hosts;
         let connected = join_all(settings.iter().map(host::connect)).await;
         let (hosts, errors): (Vec<_>, Vec<_>) = connected.into_iter().partition(Result::is_ok);
         let hosts = Hosts::new(hosts.into_iter().filter_map(Result::ok).collect());
@@ -38,7 +38,7 @@ impl Session {
     }
 
     pub async fn facts(&self) -> Result<Facts, CliError> {
-        facts::gather(&self.hosts, &self.project.compose_project()).await.map_err(CliError::Hosts)
+        facts::gather(&self.hosts, &self.project.compose.project).await.map_err(CliError::Hosts)
     }
 
     pub async fn close(&self) {

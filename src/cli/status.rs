@@ -18,7 +18,7 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
 }
 
 fn live(session: &Session, facts: &Facts) -> Option<String> {
-    let state = &facts.host(&session.project.topology().home)?.state;
+    let state = &facts.host(&session.project.topology.home)?.state;
     let release = state.releases.iter().find(|release| Some(release.id.number) == state.current)?;
     Some(release.id.to_string())
 }
@@ -37,7 +37,7 @@ fn ours(host: &HostFacts) -> impl Iterator<Item = (&ContainerFact, &stdlib::fact
 }
 
 fn print(session: &Session, facts: &Facts) {
-    let topology = session.project.topology();
+    let topology = &session.project.topology;
     match live(session, facts) {
         Some(release) => println!("{} {}: release {release} is live\n", topology.project, topology.environment),
         None => println!("{} {}: nothing is deployed yet\n", topology.project, topology.environment),

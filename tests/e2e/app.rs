@@ -80,6 +80,32 @@ impl App {
         );
     }
 
+    /// Containers of the project on a host of the lab, also stopped ones; the state's own does not count.
+    pub fn containers(&self, host: u8) -> usize {
+        self.count(host, "-a")
+    }
+
+    /// Running containers of the project on a host of the lab.
+    pub fn running(&self, host: u8) -> usize {
+        self.count(host, "")
+    }
+
+    fn count(&self, host: u8, which: &str) -> usize {
+        lab::ssh(host, &format!("docker ps -q {which} --filter label=com.docker.compose.project={}", self.project))
+            .lines()
+            .count()
+    }
+
+    /// The version that answers at the ingress of a host of the lab.
+    pub fn version_on(&self, host: u8, http: u16) -> String {
+        let url = format!("http://{}:{http}/", lab::address(host));
+        lab::local(&format!("curl -s --max-time 5 -H 'Host: app.test' {url}"))
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
     pub fn snapshot(&self) -> Vec<String> {
         self.places.iter().map(|place| place.snapshot(&self.project)).collect()
     }

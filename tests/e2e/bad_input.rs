@@ -128,8 +128,11 @@ fn a_wrong_and_an_unknown_host_key() {
 fn no_permission_on_the_engines_socket() {
     let app = deployed("e2e-bad-permission");
     let good = app.read("stagecraft.yml");
-    lab::ssh(1, "id nodocker >/dev/null 2>&1 || useradd -m -s /bin/sh -p '*' nodocker; \
-        mkdir -p ~nodocker/.ssh && cp ~/.ssh/authorized_keys ~nodocker/.ssh/ && chown -R nodocker ~nodocker/.ssh");
+    lab::ssh(
+        1,
+        "id nodocker >/dev/null 2>&1 || useradd -m -s /bin/sh -p '*' nodocker; \
+        mkdir -p ~nodocker/.ssh && cp ~/.ssh/authorized_keys ~nodocker/.ssh/ && chown -R nodocker ~nodocker/.ssh",
+    );
     app.write("stagecraft.yml", &good.replace("user: root", "user: nodocker"));
     refused(&app, 5, &["h1", "nodocker", "usermod -aG docker nodocker"]);
     app.write("stagecraft.yml", &good);
@@ -145,7 +148,12 @@ fn a_port_in_use() {
     lab::ssh(1, "docker network create e2e-bad-port-blocker >/dev/null; true");
     let holder = std::process::Command::new("true").status().expect("true runs");
     assert!(holder.success());
-    lab::ssh(1, &format!("nohup perl -MIO::Socket::INET -e 'my $s=IO::Socket::INET->new(LocalPort=>{HTTP},Listen=>1,ReuseAddr=>1) or die; sleep 60' >/dev/null 2>&1 </dev/null & echo $! >/run/e2e-port.pid; sleep 0.3"));
+    lab::ssh(
+        1,
+        &format!(
+            "nohup perl -MIO::Socket::INET -e 'my $s=IO::Socket::INET->new(LocalPort=>{HTTP},Listen=>1,ReuseAddr=>1) or die; sleep 60' >/dev/null 2>&1 </dev/null & echo $! >/run/e2e-port.pid; sleep 0.3"
+        ),
+    );
     let ran = stagecraft(app.path(), &["deploy", "--yes"]).exits(5);
     assert!(ran.stderr.contains(&HTTP.to_string()) && ran.stderr.contains("h1"), "{}", ran.stderr);
     lab::ssh(1, "kill $(cat /run/e2e-port.pid)");

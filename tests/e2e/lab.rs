@@ -50,6 +50,12 @@ pub fn ssh(host: u8, command: &str) -> String {
     text(output, command)
 }
 
+/// What can happen to a host: `isolate`, `join`, `freeze`, `thaw`, as tests/lab/host.sh has it.
+pub fn host(host: u8, what: &str) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/host.sh");
+    local(&format!("{} {what} {host}", script.display()));
+}
+
 /// Runs a shell command on this machine.
 pub fn local(command: &str) -> String {
     text(Command::new("sh").args(["-c", command]).output().expect("sh runs"), command)

@@ -7,5 +7,12 @@ mod lab;
 mod load;
 mod stagecraft;
 
+mod bad_input;
+mod commands;
 mod deploy_hosts;
 mod deploy_local;
+mod failing;
+mod images;
+mod releases;
+mod routes;
+mod shop;

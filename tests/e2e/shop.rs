@@ -42,7 +42,8 @@ fn version(app: &App, version: &str) {
     app.version(version);
     for verb in ["worker", "migrate"] {
         let program = if verb == "migrate" { "job" } else { verb };
-        let text = format!("FROM scratch\nCOPY app /app\nENV VERSION={version}\nENTRYPOINT [\"/app\", \"{program}\"]\n");
+        let text =
+            format!("FROM scratch\nCOPY app /app\nENV VERSION={version}\nENTRYPOINT [\"/app\", \"{program}\"]\n");
         app.write(&format!("Dockerfile.{verb}"), &text);
     }
 }

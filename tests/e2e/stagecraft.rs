@@ -34,6 +34,24 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// The first event of this type whose key ends with this name.
+    #[track_caller]
+    pub fn event(&self, kind: &str, name: &str) -> Value {
+        let events = self.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = events
+            .into_iter()
+            .find(|event| event["type"] == kind && event["key"].as_str().is_some_and(|key| key.ends_with(name)));
+        found.unwrap_or_else(|| panic!("no {kind} of {name} in:\n{}", self.stdout))
+    }
+
+    /// Between the times of two events.
+    pub fn seconds_between(&self, earlier: &Value, later: &Value) -> f64 {
+        let time = |event: &Value| event["time"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
+        (time(later) - time(earlier)).total(jiff::Unit::Second).expect("a span of time")
+    }
+}
+
 pub fn command(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stagecraft"));
     command.arg("-C").arg(directory).args(args).env("NO_COLOR", "1").stdin(std::process::Stdio::null());

@@ -108,13 +108,24 @@ struct PlainIdentity {
     certificate_key: String,
 }
 
-fn identity_from_json(text: &str) -> Result<Identity, String> {
+/// Reads what [`identity_to_json`] has written.
+pub fn identity_from_json(text: &str) -> Result<Identity, String> {
     // serde's message could quote a value, so it is not shown; nor below.
     let plain: PlainIdentity = serde_json::from_str(text).map_err(|_| "is not an identity".to_owned())?;
     Ok(Identity {
         key: SecretKey::from_hex(&plain.key).ok_or("has a key that is not 64 hexadecimal digits")?,
         authority: Authority { certificate: plain.certificate, key: SecretValue::new(plain.certificate_key) },
     })
+}
+
+/// The identity in clear, for a file that only its owner can read.
+pub fn identity_to_json(identity: &Identity) -> String {
+    let plain = PlainIdentity {
+        key: identity.key.expose_hex(),
+        certificate: identity.authority.certificate.clone(),
+        certificate_key: identity.authority.key.expose().to_owned(),
+    };
+    serde_json::to_string(&plain).expect("texts")
 }
 
 /// How values stand in their file.
@@ -155,12 +166,7 @@ pub struct File {
 
 impl File {
     pub fn identity(identity: &Identity) -> Self {
-        let plain = PlainIdentity {
-            key: identity.key.expose_hex(),
-            certificate: identity.authority.certificate.clone(),
-            certificate_key: identity.authority.key.expose().to_owned(),
-        };
-        Self { path: "identity.json".into(), contents: serde_json::to_string(&plain).expect("texts") }
+        Self { path: "identity.json".into(), contents: identity_to_json(identity) }
     }
 
     pub fn current(number: u64) -> Self {

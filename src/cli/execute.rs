@@ -1,0 +1,108 @@
+//! From an order to its end: build, lock, plan, ask, run. What `deploy`, `rollback` and `run` share.
+
+use std::sync::Arc;
+
+use stdlib::{
+    failure::Failure,
+    host::Host,
+    image::Rebuild,
+};
+
+use super::{
+    CliError, Exit, Global,
+    confirm::confirm,
+    deploy::How,
+    images, lock,
+    perform::{Performance, perform},
+    prepare::{self, Ready, Request},
+    session::Session,
+};
+use crate::{config::Project, report::Reporter};
+
+/// Whether the person has to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    Given,
+    Ask,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Order {
+    /// The command, recipe or pipeline, as the lock's note shows it.
+    pub what: String,
+    pub request: Request,
+    pub rebuild: Rebuild,
+    pub how: How,
+}
+
+pub async fn run(project: Project, order: Order, global: &Global) -> Result<Exit, CliError> {
+    let (session, operator) = connect(project).await?;
+    let done = carry_out(&session, operator, &order, Reporter::start(global.output())).await;
+    session.close().await;
+    done
+}
+
+/// The hosts and the operator's own engine, at once.
+pub async fn connect(project: Project) -> Result<(Session, Arc<dyn Host>), CliError> {
+    tokio::try_join!(Session::connect(project), images::operator())
+}
+
+async fn carry_out(
+    session: &Session,
+    operator: Arc<dyn Host>,
+    order: &Order,
+    reporter: Reporter,
+) -> Result<Exit, CliError> {
+    let Order { what, request, rebuild, how } = order;
+    let run = prepare::new_run();
+    // Building needs no lock and may take long; that another run has it is said before.
+    let ((), images) = tokio::try_join!(
+        lock::look(session, &run, what, how.wait),
+        prepare::images(session, &operator, request, *rebuild, reporter.events()),
+    )?;
+    let (ready, guard) = match how.consent() {
+        Consent::Given => {
+            let guard = lock::take(session, &run, what, how.wait).await?;
+            (prepare::plan(session, &images, request, &run).await, guard)
+        }
+        Consent::Ask => {
+            // No lock is held while a person thinks.
+            let shown = prepare::plan(session, &images, request, &run).await?;
+            reporter.plan(&shown.plan, &shown.log);
+            if shown.plan.is_empty() {
+                return Ok(Exit::Done);
+            }
+            if !confirm("Do it?", what)? {
+                return Ok(Exit::Cancelled);
+            }
+            let guard = lock::take(session, &run, what, how.wait).await?;
+            let ready = prepare::plan(session, &images, request, &run).await;
+            (ready.and_then(|ready| same(shown, ready)), guard)
+        }
+    };
+    let ready = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            guard.release().await;
+            return Err(error);
+        }
+    };
+    if how.consent() == Consent::Given {
+        reporter.plan(&ready.plan, &ready.log);
+    }
+    let performance = Performance { ready, run, operator, guard, limit: how.limit };
+    perform(session, performance, reporter).await
+}
+
+/// The plan that was shown, if the hosts are still as it found them.
+fn same(shown: Ready, now: Ready) -> Result<Ready, CliError> {
+    let differs = now.plan.fingerprints.iter().find(|(host, print)| shown.plan.fingerprints.get(host) != Some(print));
+    match differs {
+        None => Ok(now),
+        Some((host, _)) => Err(Failure::new(format!("{host} has changed since the plan was shown"))
+            .on(host)
+            .hint("look at the plan again, and decide anew")
+            .into()),
+    }
+}

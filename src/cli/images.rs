@@ -1,0 +1,81 @@
+//! The images of a project, built or found on the operator's engine before there is a plan.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::try_join_all;
+use stdlib::{
+    failure::Failure,
+    host::{self, Host, Hosts},
+    image::{self, BuildRequest, Rebuild},
+    model::{Address, HostName, HostSettings, Image, IngressProvider, ServiceName},
+};
+
+use super::CliError;
+use crate::config::Project;
+
+/// Which images a recipe's application has.
+pub enum Images {
+    /// Today's.
+    Built(Built),
+    /// Those of the live release: nothing is built.
+    Live,
+}
+
+#[derive(Debug, Default)]
+pub struct Built {
+    pub services: BTreeMap<ServiceName, Image>,
+    pub ingress: Option<Image>,
+}
+
+impl Images {
+    pub fn ingress(&self) -> Option<&Image> {
+        match self {
+            Self::Built(built) => built.ingress.as_ref(),
+            Self::Live => None,
+        }
+    }
+}
+
+/// The operator's own engine.
+pub async fn operator() -> Result<Arc<dyn Host>, CliError> {
+    let name = HostName::new("this-machine").expect("a valid name");
+    let settings = HostSettings { name, address: Address::Local, roles: Vec::new(), labels: BTreeMap::new() };
+    Ok(host::connect(&settings).await?)
+}
+
+/// Builds what has changed for the hosts' platform. Changes no host.
+pub async fn build(
+    project: &Project,
+    hosts: &Hosts,
+    operator: &Arc<dyn Host>,
+    rebuild: Rebuild,
+    say: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Built, CliError> {
+    let platform = platform(hosts).await?;
+    let builds = project.builds();
+    let services = image::resolve(&project.compose, &builds, operator, &platform, rebuild, say);
+    let ingress = async {
+        let settings = &project.topology.ingress;
+        if settings.provider == IngressProvider::None || !project.has_routes() {
+            return Ok(None);
+        }
+        let service = ServiceName::new("ingress").expect("a valid name");
+        let request = BuildRequest { service: service.clone(), source: settings.image.clone(), build: None };
+        let resolved = image::resolve(&project.compose, &[request], operator, &platform, Rebuild::Changed, say);
+        Ok::<_, Failure>(resolved.await?.remove(&service))
+    };
+    let (services, ingress) = tokio::try_join!(services, ingress)?;
+    Ok(Built { services, ingress })
+}
+
+/// The platform that all hosts report.
+async fn platform(hosts: &Hosts) -> Result<String, CliError> {
+    let platforms = try_join_all(hosts.iter().map(|host| async { Ok((host.name(), host.info().await?.platform)) }));
+    let platforms: Vec<(&HostName, String)> = platforms.await.map_err(|error| CliError::Hosts(vec![error]))?;
+    let (first, platform) = platforms.first().expect("an environment has a host");
+    if let Some((other, differs)) = platforms.iter().find(|(_, other)| other != platform) {
+        let message = format!("hosts of one environment have two platforms: {first} is {platform}, {other} is {differs}");
+        return Err(Failure::new(message).hint("give each platform an environment of its own").into());
+    }
+    Ok(platform.clone())
+}

@@ -1,0 +1,61 @@
+//! `stagecraft plan`.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use anyhow::Context as _;
+use stdlib::image::Rebuild;
+
+use super::{
+    CliError, Exit, Global,
+    deploy::argument,
+    execute::{connect, prepare},
+    pipeline,
+};
+use crate::report::Reporter;
+
+/// Show what would happen, without changing a host
+///
+/// Builds what has changed on this machine, reads the hosts, and shows what each service goes from and to on each host:
+/// `+` create, `±` replace without a gap, `∓` replace with a gap, `-` remove, `>` run, `=` nothing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A pipeline of stagecraft.yml, or a recipe
+    #[arg(default_value = "deploy")]
+    pipeline: String,
+    /// Save the plan; `stagecraft deploy --plan FILE` runs it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 4 when there is something to do
+    #[arg(long)]
+    check: bool,
+    /// An argument of the recipe
+    #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = argument)]
+    args: Vec<(String, String)>,
+}
+
+pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
+    let pipeline = pipeline::find(global, &args.pipeline).await?;
+    let given: BTreeMap<String, String> = args.args.iter().cloned().collect();
+    let request = pipeline.request(given)?;
+    let (session, operator) = connect(pipeline.project).await?;
+    let reporter = Reporter::start(global.output());
+    let planned = async {
+        let images = prepare::images(&session, &operator, &request, Rebuild::Changed, reporter.events()).await?;
+        prepare::plan(&session, &images, &request, &prepare::new_run()).await
+    };
+    let planned = planned.await;
+    session.close().await;
+    let ready = planned?;
+    if let Some(file) = &args.out {
+        let text = serde_json::to_vec_pretty(&ready.plan).map_err(anyhow::Error::from)?;
+        let path = global.directory.join(file);
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    reporter.plan(&ready.plan, &ready.log);
+    let nothing = ready.plan.is_empty();
+    let exit = if args.check && !nothing { Exit::Changes } else { Exit::Done };
+    if let (Some(file), false) = (&args.out, nothing) {
+        reporter.say(&format!("saved; run it: `stagecraft deploy --plan {}`", file.display()));
+    }
+    Ok(exit)
+}

@@ -1,0 +1,90 @@
+//! `stagecraft resume`.
+
+use std::sync::Arc;
+
+use stdlib::{failure::Failure, model::RunId};
+
+use super::{
+    CliError, Exit, Global,
+    confirm::confirm,
+    deploy::How,
+    execute::{Consent, connect},
+    identity, lock,
+    perform::{cancelled_by_the_user, finish},
+    project, saved,
+    session::Session,
+};
+use crate::{
+    engine::{self, Execution, RunDirectory},
+    report::Reporter,
+};
+
+/// Go on with a run that was cut off
+///
+/// What is done already is not done again; what may have happened is asked of the hosts. A run that had begun to go back goes
+/// on going back.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run (`stagecraft runs`); by default the newest
+    run: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
+    let project = project::load(global).await?;
+    let run = chosen(args.run.as_deref(), &project.directory)?;
+    let directory = RunDirectory::open(&project.directory, &run).map_err(anyhow::Error::from)?;
+    let history = directory.history().map_err(anyhow::Error::from)?;
+    if let Some(outcome) = history.ended() {
+        return Err(CliError::usage(
+            format!("run {run} has ended already: {}", engine::describe(outcome)),
+            "start anew: `stagecraft deploy`",
+        ));
+    }
+    let plan = directory.plan().map_err(anyhow::Error::from)?;
+    let reporter = Reporter::start(global.output());
+    reporter.plan(&plan, &[]);
+    if args.how.consent() == Consent::Ask && !confirm(&format!("Go on with run {run}?"), "resume")? {
+        return Ok(Exit::Cancelled);
+    }
+    let (session, operator) = connect(project).await?;
+    let done = async {
+        let guard = lock::take(&session, &run, "resume", args.how.wait).await?;
+        let facts = session.facts().await?;
+        let identity = identity::of(&session.project, &facts)?;
+        let values = saved::values(&session.project, &plan, &identity, &facts).map_err(|moved| {
+            Failure::new(format!("run {run} cannot go on: {moved} has changed since, and no host has its value"))
+                .hint("start anew: `stagecraft deploy`")
+        })?;
+        let execution = Execution {
+            release: plan.release.clone().map(Arc::new),
+            plan: Arc::new(plan.clone()),
+            hosts: session.hosts.clone(),
+            builder: Some(operator),
+            run: run.clone(),
+            values: Arc::new(values),
+            identity: Arc::new(identity),
+            lock: Some(guard),
+            journal: directory.reopen(&history).map_err(anyhow::Error::from)?,
+            limit: args.how.limit,
+            cancel: cancelled_by_the_user(),
+            events: reporter.events().clone(),
+        };
+        let ended = engine::resume(execution, &history).await.map_err(anyhow::Error::from)?;
+        Ok(finish(&session, &plan, Some(ended), reporter).await)
+    };
+    let done = done.await;
+    Session::close(&session).await;
+    done
+}
+
+fn chosen(named: Option<&str>, directory: &std::path::Path) -> Result<RunId, CliError> {
+    match named {
+        Some(name) => RunId::new(name).map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`")),
+        None => {
+            let runs = RunDirectory::list(directory).map_err(anyhow::Error::from)?;
+            runs.into_iter().next().ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))
+        }
+    }
+}

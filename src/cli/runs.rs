@@ -1,0 +1,42 @@
+//! `stagecraft runs`.
+
+use serde_json::json;
+
+use super::{CliError, Exit, Global, table};
+use crate::engine::{self, RunDirectory};
+
+/// List the runs of this project that this machine knows, the newest first
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
+    let mut rows = Vec::new();
+    for run in RunDirectory::list(&global.directory).map_err(anyhow::Error::from)? {
+        let directory = RunDirectory::open(&global.directory, &run).map_err(anyhow::Error::from)?;
+        let plan = directory.plan().map_err(anyhow::Error::from)?;
+        let history = directory.history().map_err(anyhow::Error::from)?;
+        let began = history.began().map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let outcome = history.ended().map_or("cut off", engine::describe);
+        let release = plan.release.as_ref().map(|release| release.id.to_string());
+        if global.json {
+            println!(
+                "{}",
+                json!({
+                    "type": "run", "version": 1, "run": run, "recipe": plan.recipe, "environment": plan.environment,
+                    "release": release, "began": began, "outcome": history.ended(),
+                })
+            );
+        } else {
+            let cells = [Some(run.to_string()), Some(plan.recipe), release, began, Some(outcome.to_owned())];
+            rows.push(cells.into_iter().map(Option::unwrap_or_default).collect());
+        }
+    }
+    if !global.json {
+        if rows.is_empty() {
+            println!("no run yet; `stagecraft deploy` makes the first");
+        } else {
+            table::print(&["RUN", "RECIPE", "RELEASE", "BEGAN", "OUTCOME"], &rows);
+        }
+    }
+    Ok(Exit::Done)
+}

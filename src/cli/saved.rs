@@ -1,0 +1,113 @@
+//! `stagecraft deploy --plan FILE`: runs a plan that was saved.
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+use stdlib::{
+    facts::{Facts, fingerprint},
+    failure::Failure,
+    model::{Application, Identity, Values},
+    plan::Plan,
+};
+
+use super::{
+    CliError, Exit, Global,
+    confirm::confirm,
+    deploy::How,
+    execute::{Consent, connect},
+    identity, lock,
+    perform::{Performance, perform},
+    prepare::{self, Ready},
+    project,
+    session::Session,
+};
+use crate::{config::Project, engine, report::Reporter};
+
+pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliError> {
+    let path = global.directory.join(file);
+    let text = fs::read(&path).with_context(|| path.display().to_string())?;
+    let plan = engine::parse_plan(&text, &path).map_err(anyhow::Error::from)?;
+    let project = project::load(global).await?;
+    belongs(&plan, &project)?;
+    let reporter = Reporter::start(global.output());
+    reporter.plan(&plan, &[]);
+    if how.consent() == Consent::Ask && !confirm("Do it?", "deploy")? {
+        return Ok(Exit::Cancelled);
+    }
+    let (session, operator) = connect(project).await?;
+    let done = async {
+        let run = prepare::new_run();
+        let guard = lock::take(&session, &run, "deploy", how.wait).await?;
+        match restore(&session, plan).await {
+            Ok(ready) => {
+                let performance = Performance { ready, run, operator, guard, limit: how.limit };
+                perform(&session, performance, reporter).await
+            }
+            Err(error) => {
+                guard.release().await;
+                Err(error)
+            }
+        }
+    };
+    let done = done.await;
+    session.close().await;
+    done
+}
+
+fn belongs(plan: &Plan, project: &Project) -> Result<(), CliError> {
+    let topology = &project.topology;
+    if (&plan.project, &plan.environment) == (&topology.project, &topology.environment) {
+        return Ok(());
+    }
+    Err(CliError::usage(
+        format!(
+            "the plan is for {} {}, and this is {} {}",
+            plan.project, plan.environment, topology.project, topology.environment
+        ),
+        format!("choose its environment: `--env {}`", plan.environment),
+    ))
+}
+
+/// What the plan needs when it runs, if hosts and files are still as it found them.
+async fn restore(session: &Session, plan: Plan) -> Result<Ready, CliError> {
+    let facts = session.facts().await?;
+    let now = fingerprint(&facts);
+    let again = format!("make a new plan: `stagecraft plan {} --out FILE`", plan.recipe);
+    if let Some((host, _)) = now.iter().find(|(host, print)| plan.fingerprints.get(host) != Some(print)) {
+        let failure = Failure::new(format!("the plan is out of date: {host} has changed since it was made"));
+        return Err(failure.on(host).hint(again).into());
+    }
+    if let Some(host) = plan.fingerprints.keys().find(|host| !now.contains_key(host)) {
+        return Err(Failure::new(format!("the plan is out of date: it has host {host}, which is not there")).hint(again).into());
+    }
+    let identity = identity::of(&session.project, &facts)?;
+    let values = values(&session.project, &plan, &identity, &facts)
+        .map_err(|moved| Failure::new(format!("the plan is out of date: {moved} has changed since it was made")).hint(again))?;
+    Ok(Ready { plan, values, identity, log: Vec::new() })
+}
+
+/// The values that the plan was made with: today's, or those of a kept release. The error names what has moved.
+pub fn values(project: &Project, plan: &Plan, identity: &Identity, facts: &Facts) -> Result<Values, String> {
+    let Some(release) = &plan.release else { return Ok(project.values().clone()) };
+    let today = project.values();
+    let moved = match moved(&release.application, today, identity) {
+        None => return Ok(today.clone()),
+        Some(moved) => moved,
+    };
+    let kept = facts.hosts.iter().flat_map(|host| host.state.values.values());
+    let mut fitting = kept.filter(|values| self::moved(&release.application, values, identity).is_none());
+    fitting.next().cloned().ok_or(moved)
+}
+
+/// The first value that does not have the hash that the application has for it.
+fn moved(application: &Application, values: &Values, identity: &Identity) -> Option<String> {
+    application.services.iter().find_map(|service| {
+        let now: std::collections::BTreeMap<_, _> = values
+            .service(&service.name)
+            .map(|(name, value)| (name.to_owned(), identity.key.hash(value.expose())))
+            .collect();
+        let names = service.environment.keys().chain(now.keys());
+        let name = names.into_iter().find(|name| service.environment.get(*name) != now.get(*name))?;
+        Some(format!("{name} of service {}", service.name))
+    })
+}

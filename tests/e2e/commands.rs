@@ -1,0 +1,115 @@
+//! Commands beside `deploy`, and recipes of a project's own.
+
+use crate::{
+    app::App,
+    lab::Place,
+    stagecraft::{command, stagecraft},
+};
+
+const HTTP: u16 = 8700;
+
+// spec: recipe.own
+// spec: recipe.builtin
+#[test]
+fn a_recipe_of_the_projects_own() {
+    let app = App::web("e2e-recipe", &[Place::Host(1), Place::Host(2)], HTTP);
+    std::fs::create_dir(app.path().join("recipes")).expect("a writable directory");
+    app.write(
+        "recipes/greet.rhai",
+        "//! Leaves a greeting on the hosts.\n\
+         param(\"name\", #{ fallback: \"world\", help: \"Who is greeted\" });\n\
+         host::run(hosts(), `echo hello ${args.name} > /run/e2e-greeting`, #{ undo: \"rm -f /run/e2e-greeting\" });\n",
+    );
+    let help = stagecraft(app.path(), &["run", "greet", "--help"]).exits(0).stdout;
+    assert!(help.contains("name") && help.contains("Who is greeted"), "{help}");
+    stagecraft(app.path(), &["run", "greet", "--arg", "name=lab", "--yes"]).exits(0);
+    for host in [1, 2] {
+        assert_eq!(crate::lab::ssh(host, "cat /run/e2e-greeting; rm /run/e2e-greeting"), "hello lab\n");
+    }
+    let wrong = stagecraft(app.path(), &["run", "greet", "--arg", "nam=lab", "--yes"]).exits(3);
+    assert!(wrong.stderr.contains("nam") && wrong.stderr.contains("name"), "{}", wrong.stderr);
+    let listed = stagecraft(app.path(), &["recipe", "list"]).exits(0).stdout;
+    for word in ["deploy", "rollback", "greet", "Leaves a greeting"] {
+        assert!(listed.contains(word), "`{word}` is not in:\n{listed}");
+    }
+    // The built-in recipe, copied into the project, makes the same plan.
+    let built_in = stagecraft(app.path(), &["plan"]).exits(0).stdout;
+    stagecraft(app.path(), &["recipe", "eject", "deploy"]).exits(0);
+    assert!(app.path().join("recipes/deploy.rhai").is_file());
+    assert_eq!(stagecraft(app.path(), &["plan"]).exits(0).stdout, built_in);
+}
+
+// spec: run.json
+// spec: run.journal
+// spec: cli.status
+#[test]
+fn events_runs_and_status() {
+    let app = App::web("e2e-events", &[Place::Host(1)], HTTP);
+    let ran = stagecraft(app.path(), &["deploy", "--yes", "--json"]).exits(0);
+    for line in ran.stdout.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        assert!(event["type"].is_string() && event["version"].is_u64(), "{line}");
+    }
+    let summary = ran.summary();
+    assert_eq!((&summary["outcome"], &summary["exit"]), (&"done".into(), &0.into()), "{summary:#}");
+    assert!(summary["release"].as_str().expect("a name").starts_with('1'), "{summary:#}");
+    let usage = &summary["hosts"]["h1"];
+    for key in ["sessions", "forwarded", "requests", "bytes_sent"] {
+        assert!(usage[key].as_u64().expect(key) > 0, "{key}: {summary:#}");
+    }
+    // Each effect has its `start` in the journal before its `ok`.
+    let runs = stagecraft(app.path(), &["runs", "--json"]).exits(0).stdout;
+    let run: serde_json::Value = serde_json::from_str(runs.lines().next().expect("a run")).expect("JSON");
+    let id = run["run"].as_str().expect("an id");
+    let journal = app.read(&format!(".stagecraft/runs/{id}/journal.jsonl"));
+    let starts = journal.lines().filter(|line| line.contains("\"start\"")).count();
+    let oks = journal.lines().filter(|line| line.contains("\"ok\"")).count();
+    assert!(starts > 3 && starts == oks, "{journal}");
+    let status = stagecraft(app.path(), &["status"]).exits(0).stdout;
+    for word in ["h1", "web", "running", "in", "release 1"] {
+        assert!(status.contains(word), "`{word}` is not in:\n{status}");
+    }
+}
+
+// spec: cli.help
+#[test]
+fn every_command_explains_itself() {
+    let app = App::empty("e2e-help", &[]);
+    let help = stagecraft(app.path(), &["--help"]).exits(0).stdout;
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.len() >= 17, "{commands:?}");
+    for name in commands {
+        let help = stagecraft(app.path(), &[name, "--help"]).exits(0).stdout;
+        assert!(help.contains("Usage:") && help.lines().next().is_some_and(|line| line.len() > 15), "{name}: {help}");
+    }
+    let wrong = stagecraft(app.path(), &["deplo"]).exits(2);
+    assert!(wrong.stderr.contains("deploy"), "{}", wrong.stderr);
+}
+
+// spec: config.init
+#[test]
+fn init_writes_what_check_accepts() {
+    let app = App::empty("e2e-init", &[]);
+    app.write("compose.yaml", "services:\n  web:\n    build: .\n  db:\n    image: db:1\n    volumes: [\"data:/data\"]\nvolumes: { data: {} }\n");
+    stagecraft(app.path(), &["init"]).exits(0);
+    assert!(app.read("stagecraft.yml").starts_with("# yaml-language-server: $schema="));
+    stagecraft(app.path(), &["check"]).exits(0);
+    stagecraft(app.path(), &["init"]).exits(2);
+}
+
+// spec: cli.exec
+#[test]
+fn exec_and_ssh() {
+    let app = App::web("e2e-exec", &[Place::Host(1)], HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    stagecraft(app.path(), &["exec", "web", "/app", "healthcheck"]).exits(0);
+    assert_eq!(stagecraft(app.path(), &["ssh", "h1", "hostname"]).exits(0).stdout, "h1\n");
+    let failing = command(app.path(), &["ssh", "h1", "exit 7"]).status().expect("stagecraft runs");
+    assert_eq!(failing.code(), Some(7), "the command's own code");
+}

@@ -1,0 +1,115 @@
+//! What fails, and what is left then.
+
+use std::{thread::sleep, time::Duration};
+
+use crate::{
+    app::App,
+    lab::{self, Place},
+    stagecraft::{command, stagecraft},
+};
+
+const HTTP: u16 = 8300;
+const HOSTS: [Place; 3] = [Place::Host(1), Place::Host(2), Place::Host(3)];
+
+// spec: deploy.crash
+// spec: run.undo
+#[test]
+fn a_container_that_dies_at_start() {
+    let app = App::web("e2e-crash", &HOSTS, HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    let before = app.snapshot();
+    app.version_with("v2", "ENV EXIT_AFTER_MS=200\nENV EXIT_CODE=42");
+    let failed = stagecraft(app.path(), &["deploy", "--yes", "--json"]).exits(5);
+    let said = failed.summary()["failures"].to_string();
+    for word in ["42", "exiting", "out of memory"] {
+        assert!(said.contains(word), "`{word}` is not in {said}");
+    }
+    // From the start of the container to the verdict, by the run's own events.
+    let started = failed.event("operation_ended", "container.start");
+    let verdict = failed.event("operation_ended", "ingress.enroll");
+    assert_eq!(verdict["outcome"], "failed", "{verdict:#}");
+    let seconds = failed.seconds_between(&started, &verdict);
+    assert!(seconds < 3.2, "{seconds} s from the start to the verdict");
+    assert_eq!(app.snapshot(), before);
+}
+
+// spec: hosts.silent
+#[test]
+fn a_host_that_falls_silent() {
+    let app = App::web("e2e-silent", &HOSTS, HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    app.version_with("v2", "ENV SLOW_START_MS=4000");
+    let child = command(app.path(), &["deploy", "--yes", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("stagecraft runs");
+    // In the middle of the wait for the new containers.
+    sleep(Duration::from_secs(3));
+    lab::host(3, "isolate");
+    let began = std::time::Instant::now();
+    let output = child.wait_with_output().expect("stagecraft ends");
+    lab::host(3, "join");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "what h3 has cannot be known: {text}");
+    assert!(text.contains("h3"), "{text}");
+    // 15 s to notice, then the tries to undo there.
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+    for host in [1, 2] {
+        assert_eq!(app.running(host), 1, "h{host} is back on the old release");
+    }
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    for host in 1..=3 {
+        assert_eq!(app.running(host), 1, "the next deploy converges on h{host}");
+    }
+}
+
+// spec: deploy.converges
+// spec: run.resume
+#[test]
+fn a_run_that_was_killed() {
+    let app = App::web("e2e-killed", &HOSTS, HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    for (number, after) in [300_u64, 900, 1500, 2200].into_iter().enumerate() {
+        app.version_with(&format!("v{number}"), "ENV SLOW_START_MS=1000");
+        let mut child = command(app.path(), &["deploy", "--yes"]).spawn().expect("stagecraft runs");
+        sleep(Duration::from_millis(after));
+        child.kill().expect("SIGKILL");
+        child.wait().expect("it is gone");
+        // Every second time the run itself goes on, where it had begun.
+        if number % 2 == 1 {
+            let resumed = stagecraft(app.path(), &["resume", "--yes"]);
+            assert!([0, 2].contains(&resumed.code), "{}\n{}", resumed.stdout, resumed.stderr);
+        }
+        stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+        for host in 1..=3 {
+            assert_eq!(app.containers(host), 1, "one container on h{host}, and none that is stopped");
+            assert_eq!(app.version_on(host, HTTP), format!("v{number}"));
+        }
+    }
+}
+
+// spec: run.lock
+#[test]
+fn two_deploys_at_once() {
+    let app = App::web("e2e-lock", &HOSTS, HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    app.version_with("v2", "ENV SLOW_START_MS=4000");
+    let mut first = command(app.path(), &["deploy", "--yes", "-q"]).spawn().expect("stagecraft runs");
+    sleep(Duration::from_secs(3));
+    let second = stagecraft(app.path(), &["deploy", "--yes"]).exits(7);
+    for word in ["deploy", "since", "--wait"] {
+        assert!(second.stderr.contains(word), "`{word}` is not in:\n{}", second.stderr);
+    }
+    let third = stagecraft(app.path(), &["deploy", "--yes", "--wait", "60s"]).exits(0);
+    assert!(third.stdout.contains("nothing to do"), "{}", third.stdout);
+    assert!(first.wait().expect("the first ends").success());
+    // A killed holder leaves no lock.
+    app.version_with("v3", "ENV SLOW_START_MS=4000");
+    let mut killed = command(app.path(), &["deploy", "--yes", "-q"]).spawn().expect("stagecraft runs");
+    sleep(Duration::from_secs(3));
+    killed.kill().expect("SIGKILL");
+    killed.wait().expect("it is gone");
+    sleep(Duration::from_secs(1));
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+}
