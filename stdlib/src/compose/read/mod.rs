@@ -4,6 +4,8 @@ mod mounts;
 mod section;
 mod service;
 mod shared;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
