@@ -136,5 +136,8 @@ pub fn registry() -> Vec<Function> {
         rollout::functions::READY,
         rollout::functions::RETIRE,
         rollout::functions::SWITCH,
+        compose::functions::PREPARE,
+        compose::functions::RUN_JOB,
+        compose::functions::UP,
     ]
 }

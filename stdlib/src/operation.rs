@@ -157,6 +157,8 @@ fn registry() -> Vec<(&'static str, Decoder)> {
         decoder::<rollout::Rename>(),
         decoder::<rollout::Start>(),
         decoder::<rollout::Stop>(),
+        decoder::<compose::Prepare>(),
+        decoder::<compose::RunJob>(),
     ]
 }
 
