@@ -123,5 +123,6 @@ pub struct Function {
 
 /// Every library function: one line each.
 pub fn registry() -> Vec<Function> {
-    vec![]
+    use crate::compose::functions::{PREPARE, RUN_JOB, UP};
+    vec![PREPARE, RUN_JOB, UP]
 }

@@ -142,7 +142,7 @@ fn decoder<O: Operation>() -> (&'static str, Decoder) {
 
 /// Every operation that a plan may hold: one line each.
 fn registry() -> Vec<(&'static str, Decoder)> {
-    vec![]
+    vec![decoder::<crate::compose::Prepare>(), decoder::<crate::compose::RunJob>()]
 }
 
 /// Makes a planned operation runnable.
