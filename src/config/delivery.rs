@@ -1,0 +1,54 @@
+//! How images reach the hosts, and what takes requests in.
+
+use stdlib::model::{IngressProvider, IngressSettings, Transfer};
+
+use super::{file::File, findings::Findings, values::HowTransferred};
+
+const INGRESS_IMAGE: &str = "haproxy:3.2";
+const HTTP: u16 = 80;
+const HTTPS: u16 = 443;
+
+pub fn transfer(file: &File, findings: &mut Findings) -> Option<Transfer> {
+    let Some(images) = file.images.given() else { return Some(Transfer::Direct) };
+    let registry = images.value.registry.given();
+    match images.value.transfer.given() {
+        Some(given) if given.value == HowTransferred::Registry => {
+            if images.value.registry.is_absent() {
+                findings
+                    .error(&given.span, "`transfer: registry` needs the place to push to")
+                    .help("add `registry: registry.example.com/shop`");
+            }
+            let given = registry?;
+            let prefix = given.value.trim_end_matches('/');
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "./:_-".contains(c);
+            if prefix.is_empty() || !prefix.chars().all(plain) || prefix.contains("//") {
+                findings
+                    .error(&given.span, format!("`{}` is not a registry with a path", given.value))
+                    .help("write it as in `docker push`, without a scheme or tag, such as `registry.example.com/shop`");
+            }
+            Some(Transfer::Registry { prefix: prefix.to_owned() })
+        }
+        _ => {
+            if let Some(given) = registry {
+                findings
+                    .error(&given.key, "`registry` is for `transfer: registry`")
+                    .help("add `transfer: registry`, or remove `registry`");
+            }
+            Some(Transfer::Direct)
+        }
+    }
+}
+
+pub fn ingress(file: &File, findings: &mut Findings) -> IngressSettings {
+    let given = file.ingress.value().cloned().unwrap_or_default();
+    let settings = IngressSettings {
+        provider: given.provider.or(IngressProvider::Haproxy),
+        image: given.image.or(INGRESS_IMAGE.to_owned()),
+        http: given.http.or(HTTP),
+        https: given.https.or(HTTPS),
+    };
+    if let Some(place) = given.https.given().or(given.http.given()).filter(|_| settings.http == settings.https) {
+        findings.error(&place.span, format!("HTTP and HTTPS cannot both have port {}", settings.http)).help("give each its own");
+    }
+    settings
+}
