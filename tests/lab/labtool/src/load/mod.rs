@@ -49,6 +49,7 @@ pub async fn run(arguments: &[String]) -> Result<ExitCode> {
         () = appears(load.until_file.clone()) => (),
     }
     is_over.set(true);
+    report.borrow_mut().end();
     while let Some(ended) = targets.join_next().await {
         ended?;
     }
@@ -56,7 +57,7 @@ pub async fn run(arguments: &[String]) -> Result<ExitCode> {
     if let Some(file) = &load.json {
         fs::write(file, format!("{:#}\n", report.json)).with_context(|| file.display().to_string())?;
     }
-    println!("{} requests, {} failed", report.sent, report.failed);
+    println!("{} requests, {} failed\n{}", report.sent, report.failed, report.summary());
     Ok(if report.failed == 0 && report.sent > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -69,6 +69,8 @@ fn percentile(sorted: &[u64], percent: usize) -> f64 {
 #[derive(Debug)]
 pub struct Report {
     began: Instant,
+    /// How long requests were sent; answers came for a while longer.
+    sending: Option<Duration>,
     /// The moment `began` in the time of day, in milliseconds.
     began_at: u128,
     all: Counts,
@@ -87,10 +89,23 @@ pub struct Finished {
     pub json: Value,
 }
 
+impl Finished {
+    /// For a person: who answered, how fast, at what rate.
+    pub fn summary(&self) -> String {
+        let versions = self.json["versions"].as_object().into_iter().flatten();
+        let versions: Vec<String> = versions.map(|(version, count)| format!("{count} answered by {version}")).collect();
+        let reasons = self.json["by"].as_object().into_iter().flatten();
+        let reasons: Vec<String> = reasons.map(|(reason, count)| format!("{count} × {reason}")).collect();
+        let speed = format!("{} requests/s, p99 {} ms", self.json["rate"], self.json["p99_ms"]);
+        [versions, reasons, vec![speed]].concat().join(", ")
+    }
+}
+
 impl Report {
     pub fn new(load: &Load, trace: Option<File>) -> Self {
         let mut report = Self {
             began: Instant::now(),
+            sending: None,
             began_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
             all: Counts::default(),
             targets: load.targets.iter().map(|target| (target.address.to_string(), Counts::default())).collect(),
@@ -137,6 +152,11 @@ impl Report {
         }
     }
 
+    /// No request is sent any more.
+    pub fn end(&mut self) {
+        self.sending = Some(self.began.elapsed());
+    }
+
     fn write_trace(&mut self, line: &str) {
         if let Some(trace) = &mut self.trace
             && let Err(error) = trace.write_all(line.as_bytes())
@@ -153,7 +173,9 @@ impl Report {
             return Err(error).context("--trace");
         }
         let mut json = self.all.json();
-        json["seconds"] = json!(self.began.elapsed().as_secs_f64());
+        let seconds = self.sending.unwrap_or_else(|| self.began.elapsed());
+        json["seconds"] = json!(seconds.as_secs_f64());
+        json["rate"] = json!(u128::from(self.all.sent) * 1000 / seconds.as_millis().max(1));
         json["failures_between_s"] = json!(self.failures_between);
         json["failures"] = Value::Array(self.failures);
         json["targets"] = self.targets.iter_mut().map(|(name, counts)| (name.clone(), counts.json())).collect();
