@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    command,
+    command, compose,
     facts::Facts,
     http,
     model::{Application, HostName, Image, Release, RunId, Service, Topology},

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    command,
+    command, compose,
     failure::Failure,
     host::{Host, Hosts},
     http,

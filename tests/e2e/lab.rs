@@ -50,9 +50,9 @@ pub fn ssh(host: u8, command: &str) -> String {
     text(output, command)
 }
 
-/// What can happen to a host: `isolate`, `join`, `freeze`, `thaw`, as tests/lab/host.sh has it.
+/// What can happen to a host: `isolate`, `join`, `freeze`, `thaw`, as tests/lab/host has it.
 pub fn host(host: u8, what: &str) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/host.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/host");
     local(&format!("{} {what} {host}", script.display()));
 }
 
