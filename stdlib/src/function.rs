@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     facts::Facts,
+    image,
     model::{Application, HostName, Image, Release, RunId, Service, Topology},
     plan::{Scope, ScopeError},
 };
@@ -123,5 +124,5 @@ pub struct Function {
 
 /// Every library function: one line each.
 pub fn registry() -> Vec<Function> {
-    vec![]
+    vec![image::functions::TRANSFER]
 }
