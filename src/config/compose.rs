@@ -34,7 +34,8 @@ fn refused(words: &str, sources: &Sources) -> Diagnostic {
 
 /// The path in words such as `services.web additional properties 'imgae' not allowed`; empty where there is none.
 fn path_of(words: &str) -> Vec<String> {
-    let dotted = words.split_whitespace().map(|word| word.trim_end_matches(':')).find(|word| word.starts_with("services."));
+    let dotted =
+        words.split_whitespace().map(|word| word.trim_end_matches(':')).find(|word| word.starts_with("services."));
     let mut path: Vec<String> = dotted.into_iter().flat_map(|word| word.split('.')).map(str::to_owned).collect();
     if let Some((_, rest)) = words.split_once("additional properties '") {
         path.extend(rest.split('\'').next().map(str::to_owned));
@@ -52,7 +53,10 @@ mod tests {
     #[test]
     fn finds_the_path_in_composes_words() {
         let cases = [
-            ("validating /srv/compose.yaml: services.web additional properties 'imgae', 'x' not allowed", "services/web/imgae"),
+            (
+                "validating /srv/compose.yaml: services.web additional properties 'imgae', 'x' not allowed",
+                "services/web/imgae",
+            ),
             ("validating /srv/compose.yaml:  additional properties 'serv' not allowed", "serv"),
             ("validating /srv/compose.yaml: services.web.ports must be a array", "services/web/ports"),
             ("error while interpolating services.web.image: required variable X is missing", "services/web/image"),

@@ -48,7 +48,9 @@ pub fn ingress(file: &File, findings: &mut Findings) -> IngressSettings {
         https: given.https.or(HTTPS),
     };
     if let Some(place) = given.https.given().or(given.http.given()).filter(|_| settings.http == settings.https) {
-        findings.error(&place.span, format!("HTTP and HTTPS cannot both have port {}", settings.http)).help("give each its own");
+        findings
+            .error(&place.span, format!("HTTP and HTTPS cannot both have port {}", settings.http))
+            .help("give each its own");
     }
     settings
 }

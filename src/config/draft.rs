@@ -7,7 +7,10 @@ use std::{
 
 use stdlib::{
     compose::{ComposeCli, Model},
-    model::{EnvironmentName, HostName, HostSettings, IngressSettings, ProjectName, ServiceName, Topology, Transfer, Values, compose_project},
+    model::{
+        EnvironmentName, HostName, HostSettings, IngressSettings, ProjectName, ServiceName, Topology, Transfer, Values,
+        compose_project,
+    },
 };
 
 use super::{
@@ -96,7 +99,8 @@ impl Draft {
             ingress: self.ingress,
             retain: self.retain,
         };
-        let project = Project { directory, topology, compose: self.compose, pipelines: self.pipelines, model, placed, values };
+        let project =
+            Project { directory, topology, compose: self.compose, pipelines: self.pipelines, model, placed, values };
         findings.errors.is_empty().then_some(project)
     }
 }
@@ -106,7 +110,10 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<File> {
     match yaml::parse(text, Tags::Standard) {
         Ok(Some(node)) => File::read(&node, findings),
         Ok(None) => {
-            findings.errors.push_mut(Diagnostic::of_file(FILE, "the file is empty")).help("`stagecraft init` writes one");
+            findings
+                .errors
+                .push_mut(Diagnostic::of_file(FILE, "the file is empty"))
+                .help("`stagecraft init` writes one");
             None
         }
         Err(unreadable) => {
@@ -122,7 +129,8 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<File> {
 
 /// The values of today's files.
 fn values(model: &Model, placed: &BTreeMap<ServiceName, Placed>) -> Values {
-    let environment = model.services.iter().map(|(name, service)| (name.clone(), service.environment.clone())).collect();
+    let environment =
+        model.services.iter().map(|(name, service)| (name.clone(), service.environment.clone())).collect();
     let own = |entrance: &Entrance| match &entrance.tls {
         Protection::Own(pem) => Some((format!("tls/{}", entrance.host), pem.clone())),
         Protection::Off | Protection::Internal => None,

@@ -71,7 +71,9 @@ fn unknown(wanted: &str, file: &File, findings: &mut Findings) {
         }
         None => {
             let mut diagnostic = Diagnostic::of_file(super::FILE, message);
-            diagnostic.help(format!("the file has no `environments`: leave out `--env`, or add `environments: {{ {wanted}: }}`"));
+            diagnostic.help(format!(
+                "the file has no `environments`: leave out `--env`, or add `environments: {{ {wanted}: }}`"
+            ));
             findings.errors.push(diagnostic);
         }
     }

@@ -21,7 +21,9 @@ pub fn resolve(chosen: &Chosen, directory: &Path, findings: &mut Findings) -> Ve
         return vec![HostSettings { name, address: Address::Local, roles: Vec::new(), labels: BTreeMap::new() }];
     };
     if given.value.0.is_empty() {
-        findings.error(&given.key, "there is no host").help("leave `hosts` out to deploy to the engine of this machine");
+        findings
+            .error(&given.key, "there is no host")
+            .help("leave `hosts` out to deploy to the engine of this machine");
     }
     let mut hosts: Vec<HostSettings> = Vec::new();
     for named in &given.value.0 {
@@ -33,7 +35,9 @@ pub fn resolve(chosen: &Chosen, directory: &Path, findings: &mut Findings) -> Ve
             }
         };
         let address = address(named, directory, findings).unwrap_or(Address::Local);
-        if let Some(other) = hosts.iter().find(|other| named.value.address.given().is_some() && same(&other.address, &address)) {
+        if let Some(other) =
+            hosts.iter().find(|other| named.value.address.given().is_some() && same(&other.address, &address))
+        {
             let message = format!("`{name}` is the same machine as `{}`", other.name);
             findings.error(&named.key, message).help("give one host several roles instead");
         }
@@ -108,7 +112,9 @@ fn home(text: &str) -> std::path::PathBuf {
 /// Refuses what `ssh` would take for an option or several words.
 fn plain(text: &str, span: &Range<usize>, findings: &mut Findings) {
     if text.is_empty() || text.starts_with('-') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        findings.error(span, format!("`{text}` cannot be given to SSH")).help("write a name without spaces that does not begin with `-`");
+        findings
+            .error(span, format!("`{text}` cannot be given to SSH"))
+            .help("write a name without spaces that does not begin with `-`");
     }
 }
 

@@ -264,7 +264,8 @@ settings! {
 }
 
 /// What `tls` takes, for messages.
-pub const TLS_CHOICES: &str = "`internal` (the environment's own CA), `off` (plain HTTP) or `{ cert: FILE, key: FILE }`";
+pub const TLS_CHOICES: &str =
+    "`internal` (the environment's own CA), `off` (plain HTTP) or `{ cert: FILE, key: FILE }`";
 
 impl Shape for Tls {
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -275,7 +276,9 @@ impl Shape for Tls {
                 "internal" => Some(Self::Internal),
                 "auto" => Some(Self::Auto),
                 _ => {
-                    findings.error(&node.span, format!("`tls` cannot be `{text}`")).help(format!("write {TLS_CHOICES}"));
+                    findings
+                        .error(&node.span, format!("`tls` cannot be `{text}`"))
+                        .help(format!("write {TLS_CHOICES}"));
                     None
                 }
             },

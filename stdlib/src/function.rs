@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     command, compose,
     facts::Facts,
-    http,
+    http, image,
     model::{Application, HostName, Image, Release, RunId, Service, Topology},
     plan::{Scope, ScopeError},
     release, rollout,
@@ -139,5 +139,6 @@ pub fn registry() -> Vec<Function> {
         compose::functions::PREPARE,
         compose::functions::RUN_JOB,
         compose::functions::UP,
+        image::functions::TRANSFER,
     ]
 }

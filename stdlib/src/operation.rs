@@ -10,7 +10,7 @@ use crate::{
     command, compose,
     failure::Failure,
     host::{Host, Hosts},
-    http,
+    http, image,
     model::{HostName, Identity, Release, RunId, Values},
     plan::{Effect, Key, Planned},
     release, rollout,
@@ -159,6 +159,8 @@ fn registry() -> Vec<(&'static str, Decoder)> {
         decoder::<rollout::Stop>(),
         decoder::<compose::Prepare>(),
         decoder::<compose::RunJob>(),
+        decoder::<image::Forget>(),
+        decoder::<image::SendImages>(),
     ]
 }
 
