@@ -87,7 +87,10 @@ async fn build_secrets(compose: &ComposeCli, requests: &[BuildRequest]) -> Resul
     let config = if requests.iter().all(|request| names(request).is_empty()) {
         Value::Null
     } else {
-        compose.config().await.map_err(|text| Failure::new("Docker Compose refuses the project").detail(text))?
+        let read = compose.config().await;
+        // Its warnings have been shown when the project was read.
+        let (config, _) = read.map_err(|text| Failure::new("Docker Compose refuses the project").detail(text))?;
+        config
     };
     let value = |name: &String| {
         let definition = &config["secrets"][name];
