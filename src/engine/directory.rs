@@ -29,7 +29,9 @@ pub enum RunError {
     #[error("{path} cannot be read as a plan: {why}")]
     Plan { path: PathBuf, why: String },
     /// The hosts, not the journal, are then the only source of truth.
-    #[error("{path}, {broken}; nothing can be resumed from it, and `stagecraft deploy` starts from what the hosts have")]
+    #[error(
+        "{path}, {broken}; nothing can be resumed from it, and `stagecraft deploy` starts from what the hosts have"
+    )]
     Journal { path: PathBuf, broken: Broken },
 }
 

@@ -16,6 +16,8 @@ mod perform;
 mod run;
 mod undo;
 
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -132,7 +134,12 @@ async fn drive(execution: Execution, history: &History) -> Ended {
             if let Some(lock) = execution.lock {
                 lock.release().await;
             }
-            Ended { outcome: Outcome::PutBack, failures: vec![failure], left: vec![], duration: Seconds(began.elapsed()) }
+            Ended {
+                outcome: Outcome::PutBack,
+                failures: vec![failure],
+                left: vec![],
+                duration: Seconds(began.elapsed()),
+            }
         }
     };
     events.send(Event::RunEnded {

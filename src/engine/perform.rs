@@ -138,7 +138,9 @@ impl Run {
         let answer = timeout(self.timing.probe, self.operation(planned).probe(&cx)).await;
         match answer {
             Ok(Ok(Probe::Done(output))) => Attempt::Done(output),
-            Ok(Ok(Probe::NotDone | Probe::Partial)) => Attempt::Failed(Failure { certainty: Certainty::Known, ..failure }),
+            Ok(Ok(Probe::NotDone | Probe::Partial)) => {
+                Attempt::Failed(Failure { certainty: Certainty::Known, ..failure })
+            }
             Ok(Ok(Probe::CannotTell(look))) => Attempt::Failed(failure.hint(look)),
             // The host doesn't answer this either.
             Ok(Err(_)) | Err(_) => Attempt::Failed(failure),

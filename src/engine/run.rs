@@ -131,7 +131,8 @@ impl Run {
     /// The lock is not known to be held any more.
     pub fn fence(&self) {
         let environment = &self.plan.environment;
-        let failure = Failure::new(format!("the lock of {environment} was lost: its home host has not answered for 10 s"));
+        let failure =
+            Failure::new(format!("the lock of {environment} was lost: its home host has not answered for 10 s"));
         self.course.cut(failure.hint(format!("when the host answers, `stagecraft resume {}`", self.id)));
     }
 

@@ -133,9 +133,7 @@ impl Run {
                 Attempt::Failed(failure) => Some(Why::MaybeFinal(failure)),
                 Attempt::Stopped => unreachable!("asking is never let go"),
             },
-            State::Failed(failure) if failure.certainty == Certainty::Unknown => {
-                Some(Why::MaybeFinal(failure.clone()))
-            }
+            State::Failed(failure) if failure.certainty == Certainty::Unknown => Some(Why::MaybeFinal(failure.clone())),
             State::Failed(_) | State::Stopped | State::Undone => None,
         }
     }

@@ -82,7 +82,9 @@ impl History {
 fn parse(object: &[u8]) -> Result<Line, String> {
     let value: Value = serde_json::from_slice(object).map_err(|error| error.to_string())?;
     match value.get("version").and_then(Value::as_u64) {
-        Some(version) if version == u64::from(VERSION) => serde_json::from_value(value).map_err(|error| error.to_string()),
+        Some(version) if version == u64::from(VERSION) => {
+            serde_json::from_value(value).map_err(|error| error.to_string())
+        }
         Some(version) => Err(format!("it has format {version}, and this Stagecraft knows {VERSION}")),
         None => Err("it has no version".into()),
     }
