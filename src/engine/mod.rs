@@ -1,1 +1,282 @@
 //! Runs a plan: scheduling, deadlines, cancellation, journal, lock, undo, resume.
+//!
+//! The engine decides nothing about what a plan should do and talks to nobody: it emits [`Event`]s, writes the journal
+//! and returns how the run [`Ended`].
+
+mod conclude;
+mod course;
+mod directory;
+pub mod event;
+mod forward;
+mod gate;
+pub mod journal;
+mod ledger;
+mod outcome;
+mod perform;
+mod run;
+mod undo;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use stdlib::{
+    failure::Failure,
+    host::{Host, Hosts, LockGuard},
+    model::{HostName, Identity, Release, RunId, Values},
+    operation::{AnyOperation, DecodeError},
+    plan::{Key, Plan, Planned},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use course::{Course, Way};
+use event::{Seconds, UndoReason};
+use forward::Walked;
+use gate::Gate;
+use ledger::Ledger;
+use run::{Run, Surroundings};
+use undo::Stays;
+
+pub use directory::{RunDirectory, RunError, parse_plan};
+pub use event::{Event, EventReceiver, EventSender, channel};
+pub use journal::{Entry, History, Journal};
+pub use outcome::{Ended, Left, Outcome};
+pub use run::Timing;
+
+/// Hosts that are busy at once, by default.
+pub const HOSTS_AT_ONCE: usize = 10;
+
+/// Makes a planned operation runnable: [`library`], but for tests.
+pub type Decode = Arc<dyn Fn(&Planned) -> Result<Box<dyn AnyOperation>, DecodeError> + Send + Sync>;
+
+/// The operations of the standard library.
+pub fn library() -> Decode {
+    Arc::new(stdlib::operation::decode)
+}
+
+/// One plan, with all that it needs to run.
+pub struct Execution {
+    pub plan: Arc<Plan>,
+    pub run: RunId,
+    pub hosts: Hosts,
+    /// The operator's own engine.
+    pub builder: Option<Arc<dyn Host>>,
+    pub release: Option<Arc<Release>>,
+    pub values: Arc<Values>,
+    pub identity: Arc<Identity>,
+    /// The environment's lock. It is let go when the run has ended; when it is lost, nothing begins any more.
+    pub lock: Option<Box<dyn LockGuard>>,
+    pub journal: Journal,
+    /// Hosts that are busy at once; see [`HOSTS_AT_ONCE`].
+    pub limit: usize,
+    pub timing: Timing,
+    /// When cancelled, nothing begins any more and what has begun is undone.
+    pub cancel: CancellationToken,
+    pub events: EventSender,
+    pub decode: Decode,
+}
+
+impl fmt::Debug for Execution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Execution").field("run", &self.run).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// Why a run is not resumed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotResumed {
+    #[error("run {run} has ended; start a new one with `{next}`")]
+    Ended { run: RunId, outcome: Outcome, next: String },
+    #[error("the journal of run {run} belongs to another plan; `stagecraft deploy` starts from what the hosts have")]
+    OtherPlan { run: RunId },
+}
+
+/// Runs a plan from its beginning. On failure or cancellation undoes it, as far as that goes.
+pub async fn execute(execution: Execution) -> Ended {
+    drive(execution, &History::default()).await
+}
+
+/// Goes on with a run that was cut off, by what its journal says. What has ended is skipped; what was under way is asked of
+/// the hosts; when the run was failing or going backwards, it only goes backwards.
+pub async fn resume(execution: Execution, history: &History) -> Result<Ended, NotResumed> {
+    let run = execution.run.clone();
+    if let Some((_, outcome)) = history.ended() {
+        let next = conclude::again(&execution.plan);
+        return Err(NotResumed::Ended { run, outcome, next });
+    }
+    match history.entries.first().map(|recorded| &recorded.entry) {
+        Some(Entry::Begin { plan, .. }) if *plan != directory::digest(&execution.plan) => {
+            Err(NotResumed::OtherPlan { run })
+        }
+        _ => Ok(drive(execution, history).await),
+    }
+}
+
+async fn drive(execution: Execution, history: &History) -> Ended {
+    let began = Instant::now();
+    let events = execution.events.clone();
+    events.send(started(&execution));
+    let ended = match decode_all(&execution.plan, &execution.decode) {
+        Ok(operations) => {
+            let mut run = assemble(execution, operations, history);
+            let outcome = run.through(history).await;
+            let left = run.left();
+            let outcome = run.finish(outcome, &left).await;
+            Ended { outcome, failures: run.course.failures(), left, duration: Seconds(began.elapsed()) }
+        }
+        Err(failure) => {
+            if let Some(lock) = execution.lock {
+                lock.release().await;
+            }
+            Ended {
+                outcome: Outcome::PutBack,
+                failures: vec![failure],
+                left: vec![],
+                duration: Seconds(began.elapsed()),
+            }
+        }
+    };
+    events.send(Event::RunEnded {
+        outcome: ended.outcome,
+        failures: ended.failures.clone(),
+        left: ended.left.clone(),
+        seconds: ended.duration,
+    });
+    ended
+}
+
+fn started(execution: &Execution) -> Event {
+    let plan = &execution.plan;
+    let hosts: BTreeSet<&HostName> = plan.root.operations().filter_map(|planned| planned.host.as_ref()).collect();
+    Event::RunStarted {
+        run: execution.run.clone(),
+        project: plan.project.clone(),
+        environment: plan.environment.clone(),
+        recipe: plan.recipe.clone(),
+        release: plan.release.as_ref().map(|release| release.id.to_string()),
+        hosts: hosts.into_iter().cloned().collect(),
+        operations: plan.root.operations().count(),
+    }
+}
+
+/// Decodes every operation before the first begins: a plan with one that is not known changes nothing.
+fn decode_all(plan: &Plan, decode: &Decode) -> Result<HashMap<Key, Arc<dyn AnyOperation>>, Failure> {
+    let mut operations = HashMap::new();
+    for planned in plan.root.operations() {
+        let operation = decode(planned).map_err(|error| Failure::new(error.to_string()).hint(PLAN_AGAIN))?;
+        if operations.insert(planned.key.clone(), Arc::from(operation)).is_some() {
+            return Err(Failure::new(format!("{}: the plan has this key twice", planned.key)).hint(PLAN_AGAIN));
+        }
+    }
+    Ok(operations)
+}
+
+const PLAN_AGAIN: &str = "plan again with this Stagecraft";
+
+fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>>, history: &History) -> Run {
+    let run = Run {
+        id: execution.run,
+        operations,
+        surroundings: Surroundings {
+            hosts: execution.hosts,
+            builder: execution.builder,
+            release: execution.release,
+            values: execution.values,
+            identity: execution.identity,
+        },
+        ledger: Arc::new(Ledger::of(history)),
+        journal: execution.journal,
+        course: Course::new(execution.cancel, execution.lock),
+        gate: Gate::new(execution.limit),
+        timing: execution.timing,
+        events: execution.events,
+        kept: Mutex::default(),
+        plan: execution.plan,
+    };
+    run.recall(history);
+    run
+}
+
+impl Run {
+    /// Takes the course that the run had when it was cut off.
+    fn recall(&self, history: &History) {
+        let planned: HashMap<&Key, &Planned> =
+            self.plan.root.operations().map(|planned| (&planned.key, planned)).collect();
+        for recorded in &history.entries {
+            match &recorded.entry {
+                Entry::Ok { key, .. } => planned.get(key).into_iter().for_each(|planned| self.course.passed(planned)),
+                Entry::Failed { key, failure } => {
+                    planned.get(key).into_iter().for_each(|planned| self.course.fail(planned, failure.clone()));
+                }
+                Entry::Stopped { .. } => self.course.stop(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Forward, and back if need be. The lock is watched all the time.
+    async fn through(&self, history: &History) -> Passage {
+        let passage = self.there_and_back(history);
+        tokio::pin!(passage);
+        tokio::select! {
+            passage = &mut passage => passage,
+            () = self.course.lock_lost() => {
+                self.fence();
+                passage.await
+            }
+        }
+    }
+
+    async fn there_and_back(&self, history: &History) -> Passage {
+        let entry = match history.began() {
+            None => Entry::Begin { run: self.id.clone(), plan: directory::digest(&self.plan) },
+            Some(_) => Entry::Resume,
+        };
+        if self.commit(entry).await.is_err() {
+            return Passage::Stopped;
+        }
+        let mut because = UndoReason::Resumed;
+        if !history.undo_begun() {
+            if self.walk(&self.plan.root, Way::Forward).await == Walked::Done {
+                return Passage::Through;
+            }
+            because = if self.course.cancelled() { UndoReason::Cancelled } else { UndoReason::Failed };
+        }
+        if self.may_act() {
+            if self.ledger.touched(&self.plan.root) {
+                self.events.send(Event::UndoStarted { because });
+            }
+            self.undo(&self.plan.root, Stays::default()).await;
+        }
+        Passage::Stopped
+    }
+
+    /// Writes how the run ended and lets the lock go. A run that was cut off has no end: it can be resumed.
+    async fn finish(&mut self, passage: Passage, left: &[Left]) -> Outcome {
+        let outcome = match passage {
+            Passage::Through => Outcome::Done,
+            Passage::Stopped if !left.is_empty() => Outcome::Left,
+            Passage::Stopped if self.course.cancelled() || self.course.failures().is_empty() => Outcome::Cancelled,
+            Passage::Stopped => Outcome::PutBack,
+        };
+        if !self.course.is_cut() {
+            // What cannot be written any more is among the failures; the run has ended all the same.
+            let _ = self.commit(Entry::End { outcome }).await;
+        }
+        self.course.release_lock().await;
+        outcome
+    }
+}
+
+/// Whether the plan was run to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passage {
+    Through,
+    Stopped,
+}

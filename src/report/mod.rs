@@ -1,1 +1,18 @@
 //! What a person or a program sees of a run: consumers of events.
+//!
+//! Progress goes to stderr, results to stdout. What is shown has its sense without colour; `NO_COLOR` is honoured.
+
+mod failure;
+mod json;
+mod plain;
+mod plan;
+mod reporter;
+mod summary;
+mod terminal;
+mod tree;
+
+pub use failure::{print_failures, print_left, render_failures, render_left};
+pub use json::line as event_json;
+pub use plan::{print_plan, render_plan};
+pub use reporter::{Detail, Format, Reporter};
+pub use summary::Summary;

@@ -1,0 +1,24 @@
+//! What a run has done, durable before the effect: one JSON object a line, each with a checksum.
+//!
+//! | kind | meaning | on the disk before |
+//! |---|---|---|
+//! | `begin` | the run, and the digest of its plan | anything starts |
+//! | `resume` | the run goes on in another process | anything starts |
+//! | `start` | an operation is about to run | its effect |
+//! | `ok` | it has ended, with its output | |
+//! | `failed` | it has failed, after its retries | |
+//! | `stopped` | it was let go because the run stops | |
+//! | `undo_start` | its inverse is about to run | the inverse's effect |
+//! | `undone` | its inverse has ended | |
+//! | `undo_failed` | its inverse has failed, after its retries | |
+//! | `end` | the run is over | the lock is let go |
+//!
+//! What need not be on the disk at once is found out again by asking the host. Secret values are never in it.
+
+mod entry;
+mod history;
+mod writer;
+
+pub use entry::{Entry, VERSION};
+pub use history::{Broken, History, Recorded};
+pub use writer::{Disk, Journal};

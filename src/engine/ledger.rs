@@ -1,0 +1,93 @@
+//! What is known of each operation of a run: in memory what the journal is on the disk.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard},
+};
+
+use serde_json::Value;
+use stdlib::{
+    failure::Failure,
+    operation::Outputs,
+    plan::{Key, Node},
+};
+
+use super::journal::{Entry, History};
+
+/// How far an operation has come.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum State {
+    /// It has begun, and whether it has happened is not known.
+    Begun,
+    Done(Value),
+    Failed(Failure),
+    /// Let go while it ran, because the run stopped.
+    Stopped,
+    /// Its inverse has ended.
+    Undone,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger(Mutex<Records>);
+
+#[derive(Debug, Default)]
+struct Records {
+    states: HashMap<Key, State>,
+    /// Kept when the operation is undone, since a guard's `always` is judged by whether its body had succeeded.
+    outputs: HashMap<Key, Value>,
+}
+
+impl Ledger {
+    /// What a journal says.
+    pub fn of(history: &History) -> Self {
+        let ledger = Self::default();
+        for recorded in &history.entries {
+            match &recorded.entry {
+                Entry::Start { key } => ledger.set(key, State::Begun),
+                Entry::Ok { key, output } => ledger.set(key, State::Done(output.clone())),
+                Entry::Failed { key, failure } => ledger.set(key, State::Failed(failure.clone())),
+                Entry::Stopped { key } => ledger.set(key, State::Stopped),
+                Entry::Undone { key } => ledger.set(key, State::Undone),
+                // An inverse that has begun, or failed, is run again.
+                Entry::UndoStart { .. } | Entry::UndoFailed { .. } => {}
+                Entry::Begin { .. } | Entry::Resume | Entry::End { .. } => {}
+            }
+        }
+        ledger
+    }
+
+    pub fn set(&self, key: &Key, state: State) {
+        let mut records = self.lock();
+        if let State::Done(output) = &state {
+            records.outputs.insert(key.clone(), output.clone());
+        }
+        records.states.insert(key.clone(), state);
+    }
+
+    /// `None` for an operation that has not begun.
+    pub fn state(&self, key: &Key) -> Option<State> {
+        self.lock().states.get(key).cloned()
+    }
+
+    /// Whether anything below this node has begun.
+    pub fn touched(&self, node: &Node) -> bool {
+        let records = self.lock();
+        node.operations().any(|planned| records.states.contains_key(&planned.key))
+    }
+
+    /// Whether everything below this node has succeeded, undone since or not.
+    pub fn succeeded(&self, node: &Node) -> bool {
+        let records = self.lock();
+        node.operations().all(|planned| records.outputs.contains_key(&planned.key))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Records> {
+        self.0.lock().expect("nothing panics while it holds the ledger")
+    }
+}
+
+impl Outputs for Ledger {
+    fn get(&self, key: &Key) -> Option<Value> {
+        self.lock().outputs.get(key).cloned()
+    }
+}

@@ -1,0 +1,38 @@
+//! How a run ended.
+
+use serde::{Deserialize, Serialize};
+use stdlib::{failure::Failure, model::HostName};
+
+use super::event::Seconds;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    /// It failed; nothing had changed, or everything is as it was before.
+    PutBack,
+    /// It failed or was cancelled, and something stays, or it cannot be known.
+    Left,
+    /// It was cancelled; everything is as it was before.
+    Cancelled,
+}
+
+/// Something that stays after a run that did not reach its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    pub host: Option<HostName>,
+    /// Such as `release 12 is live`.
+    pub what: String,
+    pub why: String,
+    /// The command that goes on, or what to look at.
+    pub next: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    pub outcome: Outcome,
+    /// In the order they happened: the first is the cause.
+    pub failures: Vec<Failure>,
+    pub left: Vec<Left>,
+    pub duration: Seconds,
+}

@@ -1,0 +1,200 @@
+//! One operation on the way forward: journal, deadline, retries, and what to make of a lost connection.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+use stdlib::{
+    failure::{Certainty, Failure},
+    operation::{AnyOperation, Probe},
+    plan::{Effect, Planned},
+};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, info_span};
+
+use super::{
+    course::Way,
+    event::{Event, OperationOutcome, Seconds},
+    forward::Walked,
+    journal::Entry,
+    ledger::State,
+    run::Run,
+};
+
+/// The pause between tries grows no longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How a try, or a question about one, ended.
+pub(super) enum Attempt {
+    Done(Value),
+    Failed(Failure),
+    Stopped,
+}
+
+impl Run {
+    /// Runs one operation, unless the journal of a resumed run says that it has ended, or the run stops.
+    pub(super) async fn perform(&self, planned: &Planned, way: Way) -> Walked {
+        let before = self.ledger.state(&planned.key);
+        match &before {
+            Some(State::Done(_)) => {
+                self.say_ended(planned, OperationOutcome::Skipped, None, Instant::now());
+                return Walked::Done;
+            }
+            // The run has heard of the failure when it was resumed.
+            Some(State::Failed(_)) => return Walked::Failed,
+            Some(State::Stopped | State::Undone) => return Walked::Stopped,
+            Some(State::Begun) | None => {}
+        }
+        if !self.may_begin(planned, way) {
+            return Walked::Stopped;
+        }
+        let _busy = self.gate.enter(planned.host.as_ref()).await;
+        // While it waited for its turn something may have failed.
+        if !self.may_begin(planned, way) {
+            return Walked::Stopped;
+        }
+        self.events.send(Event::OperationStarted {
+            key: planned.key.clone(),
+            host: planned.host.clone(),
+            title: planned.title.clone(),
+        });
+        let began = Instant::now();
+        let attempt = match before {
+            Some(_) => self.take_up(planned, way).await,
+            None => match self.commit(Entry::Start { key: planned.key.clone() }).await {
+                Ok(()) => {
+                    self.ledger.set(&planned.key, State::Begun);
+                    self.try_again_and_again(planned, way).await
+                }
+                Err(_) => {
+                    self.say_ended(planned, OperationOutcome::Stopped, None, began);
+                    return Walked::Stopped;
+                }
+            },
+        };
+        self.record(planned, attempt, began)
+    }
+
+    /// An operation that had begun when the run was cut off: asks what became of it.
+    async fn take_up(&self, planned: &Planned, way: Way) -> Attempt {
+        match self.ask(planned, cut_off(planned)).await {
+            Attempt::Failed(failure) if failure.certainty == Certainty::Known => {
+                self.try_again_and_again(planned, way).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn try_again_and_again(&self, planned: &Planned, way: Way) -> Attempt {
+        let mut pause = self.timing.retry_pause;
+        let mut tries = 0;
+        loop {
+            let attempt = match self.attempt(planned, way).await {
+                Attempt::Failed(failure) if failure.certainty == Certainty::Unknown => self.ask(planned, failure).await,
+                attempt => attempt,
+            };
+            let Attempt::Failed(failure) = attempt else { return attempt };
+            let last = tries == planned.policy.retry || (way == Way::Forward && self.course.stopping());
+            if last || failure.certainty == Certainty::Unknown {
+                return Attempt::Failed(failure);
+            }
+            tries += 1;
+            self.events.send(Event::OperationRetried {
+                key: planned.key.clone(),
+                host: planned.host.clone(),
+                title: planned.title.clone(),
+                failure: failure.clone(),
+            });
+            tokio::select! {
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = self.course.halted(), if way == Way::Forward => return Attempt::Failed(failure),
+            }
+        }
+    }
+
+    /// One try. What is harmless to leave half done is let go when the run stops; anything else is seen to its end,
+    /// since nobody could tell what an abandoned request still does to a host.
+    async fn attempt(&self, planned: &Planned, way: Way) -> Attempt {
+        let deadline = planned.policy.timeout.map_or(self.timing.operation, |span| span.duration());
+        let (operation, cx) = (Arc::clone(self.operation(planned)), self.context(planned));
+        let span = info_span!("operation", run = %self.id, key = %planned.key, host = planned.host.as_ref().map(tracing::field::display));
+        // A task of its own, so that a panic is this operation's failure and not the end of the engine.
+        let running = tokio::spawn(async move { AnyOperation::run(operation.as_ref(), &cx).await }.instrument(span));
+        let abandonable = way == Way::Forward && planned.effect == Effect::Repeatable;
+        tokio::select! {
+            ended = timeout(deadline, AbortOnDropHandle::new(running)) => match ended {
+                Ok(Ok(Ok(output))) => Attempt::Done(output),
+                Ok(Ok(Err(failure))) => Attempt::Failed(failure),
+                Ok(Err(panic)) => Attempt::Failed(unknown(planned, format!("{}: a bug in Stagecraft: {panic}", planned.title))),
+                Err(_) => Attempt::Failed(unknown(planned, format!("{}: did not end within {}", planned.title, Seconds(deadline)))),
+            },
+            () = self.course.halted(), if abandonable && !self.course.committed() => Attempt::Stopped,
+        }
+    }
+
+    /// Asks the host whether an operation has happened whose failure leaves that open.
+    pub(super) async fn ask(&self, planned: &Planned, failure: Failure) -> Attempt {
+        let cx = self.context(planned);
+        let answer = timeout(self.timing.probe, self.operation(planned).probe(&cx)).await;
+        match answer {
+            Ok(Ok(Probe::Done(output))) => Attempt::Done(output),
+            Ok(Ok(Probe::NotDone | Probe::Partial)) => {
+                Attempt::Failed(Failure { certainty: Certainty::Known, ..failure })
+            }
+            Ok(Ok(Probe::CannotTell(look))) => Attempt::Failed(failure.hint(look)),
+            // The host doesn't answer this either.
+            Ok(Err(_)) | Err(_) => Attempt::Failed(failure),
+        }
+    }
+
+    fn record(&self, planned: &Planned, attempt: Attempt, began: Instant) -> Walked {
+        let key = planned.key.clone();
+        match attempt {
+            Attempt::Done(output) => {
+                self.journal.note(Entry::Ok { key, output: output.clone() });
+                self.ledger.set(&planned.key, State::Done(output));
+                self.course.passed(planned);
+                self.say_ended(planned, OperationOutcome::Ok, None, began);
+                Walked::Done
+            }
+            Attempt::Failed(mut failure) => {
+                failure.host = failure.host.or_else(|| planned.host.clone());
+                self.journal.note(Entry::Failed { key, failure: failure.clone() });
+                self.ledger.set(&planned.key, State::Failed(failure.clone()));
+                self.course.fail(planned, failure.clone());
+                let outcome = match failure.certainty {
+                    Certainty::Known => OperationOutcome::Failed,
+                    Certainty::Unknown => OperationOutcome::Unknown,
+                };
+                self.say_ended(planned, outcome, Some(failure), began);
+                Walked::Failed
+            }
+            Attempt::Stopped => {
+                self.journal.note(Entry::Stopped { key });
+                self.ledger.set(&planned.key, State::Stopped);
+                self.say_ended(planned, OperationOutcome::Stopped, None, began);
+                Walked::Stopped
+            }
+        }
+    }
+
+    fn say_ended(&self, planned: &Planned, outcome: OperationOutcome, failure: Option<Failure>, began: Instant) {
+        self.events.send(Event::OperationEnded {
+            key: planned.key.clone(),
+            host: planned.host.clone(),
+            title: planned.title.clone(),
+            outcome,
+            failure,
+            seconds: Seconds(began.elapsed()),
+        });
+    }
+}
+
+fn unknown(planned: &Planned, message: String) -> Failure {
+    Failure { certainty: Certainty::Unknown, host: planned.host.clone(), ..Failure::new(message) }
+}
+
+/// What is said of an operation that was under way when the run's process ended.
+pub(super) fn cut_off(planned: &Planned) -> Failure {
+    unknown(planned, format!("{}: the run was cut off while it was under way", planned.title))
+}

@@ -1,0 +1,222 @@
+//! Random trees with random failures, barriers and crashes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use proptest::prelude::*;
+use stdlib::plan::{Effect, Key, Node, Plan};
+
+use super::world::{Act, Memory, World, execution, on, plan};
+use crate::engine::{Ended, Outcome, execute, journal::History, resume};
+
+/// A node without its names.
+#[derive(Debug, Clone)]
+enum Shape {
+    Operation { effect: Effect, host: Option<u8>, slot: u8, fails: bool, late: bool },
+    Sequence(Vec<Shape>),
+    Parallel(Vec<Shape>),
+    Guard(Box<Shape>, Box<Shape>),
+}
+
+fn shape(
+    effects: impl Strategy<Value = Effect> + Clone + 'static,
+    failing: f64,
+    late: impl Strategy<Value = bool> + Clone + 'static,
+) -> impl Strategy<Value = Shape> {
+    let host = prop_oneof![Just(None), (1u8..4).prop_map(Some)];
+    let operation = (effects, host, 0u8..2, prop::bool::weighted(failing), late)
+        .prop_map(|(effect, host, slot, fails, late)| Shape::Operation { effect, host, slot, fails, late });
+    operation.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            3 => prop::collection::vec(inner.clone(), 1..4).prop_map(Shape::Sequence),
+            2 => prop::collection::vec(inner.clone(), 1..4).prop_map(Shape::Parallel),
+            1 => (inner.clone(), inner).prop_map(|(body, always)| Shape::Guard(Box::new(body), Box::new(always))),
+        ]
+    })
+}
+
+fn undoable() -> impl Strategy<Value = Effect> + Clone {
+    prop_oneof![4 => Just(Effect::Reversible), 1 => Just(Effect::Repeatable)]
+}
+
+/// Names the nodes. Lanes of a parallel have slots of their own, so that the end state does not depend on their pace.
+fn build(shape: &Shape, lane: &str, count: &mut u32) -> Node {
+    *count += 1;
+    let key = Key::root().child(&format!("n{count}"));
+    match shape {
+        Shape::Operation { effect, host, slot, fails, late } => {
+            let act = Act {
+                // What is repeatable leaves no trace here: nothing of it is undone.
+                slot: (*effect != Effect::Repeatable).then(|| format!("{lane}{slot}")),
+                fails: u32::from(*fails) * 99,
+                late: *late,
+                ..Act::default()
+            };
+            let host = host.map(|number| format!("h{number}"));
+            let node = on(host.as_deref(), &format!("o{count}"), *effect, act);
+            let Node::Operation(mut planned) = node else { unreachable!("on makes operations") };
+            if *effect == Effect::Repeatable {
+                planned.args["slot"] = serde_json::Value::Null;
+            }
+            Node::Operation(planned)
+        }
+        Shape::Sequence(shapes) => {
+            Node::Sequence { key, nodes: shapes.iter().map(|shape| build(shape, lane, count)).collect() }
+        }
+        Shape::Parallel(shapes) => {
+            let lanes = shapes.iter().enumerate();
+            Node::Parallel {
+                key,
+                nodes: lanes.map(|(number, shape)| build(shape, &format!("{lane}{number}."), count)).collect(),
+            }
+        }
+        Shape::Guard(body, always) => {
+            let body = Box::new(build(body, lane, count));
+            // What answers a failure stays by design, so here it leaves no trace.
+            let always = Box::new(build(&traceless(always), lane, count));
+            Node::Guard { key, body, on_failure: None, always: Some(always) }
+        }
+    }
+}
+
+fn traceless(shape: &Shape) -> Shape {
+    match shape {
+        Shape::Operation { host, slot, fails, late, .. } => {
+            Shape::Operation { effect: Effect::Repeatable, host: *host, slot: *slot, fails: *fails, late: *late }
+        }
+        Shape::Sequence(shapes) => Shape::Sequence(shapes.iter().map(traceless).collect()),
+        Shape::Parallel(shapes) => Shape::Parallel(shapes.iter().map(traceless).collect()),
+        Shape::Guard(body, always) => Shape::Guard(Box::new(traceless(body)), Box::new(traceless(always))),
+    }
+}
+
+fn planned(shape: &Shape) -> Plan {
+    plan(Node::Sequence { key: Key::root(), nodes: vec![build(shape, "", &mut 0)] })
+}
+
+/// Every pair of operations of which the first ends before the second begins.
+fn before(node: &Node, pairs: &mut BTreeSet<(String, String)>) {
+    let name = |node: &Node| node.operations().map(|planned| planned.key.name().to_owned()).collect::<Vec<_>>();
+    let ordered = matches!(node, Node::Sequence { .. } | Node::Guard { .. });
+    let children = node.children();
+    for (place, child) in children.iter().enumerate() {
+        before(child, pairs);
+        for later in children[place + 1..].iter().filter(|_| ordered) {
+            for one in name(child) {
+                pairs.extend(name(later).into_iter().map(|other| (one.clone(), other)));
+            }
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn to_the_end(plan: &Plan) -> (Arc<World>, Ended, Memory) {
+    let (world, disk) = (Arc::new(World::default()), Memory::default());
+    let (execution, _events) = execution(&world, plan, &disk, 1);
+    let ended = block_on(execute(execution));
+    (world, ended, disk)
+}
+
+/// Runs until so many lines of journal are written, and loses the process there. `None` when it ended before.
+fn until_crash(plan: &Plan, world: &Arc<World>, history: &History, lines: usize) -> (Option<Ended>, Vec<u8>) {
+    let disk = Memory::crashing_after(lines);
+    let crashed = disk.crashed.clone();
+    let (execution, _events) = execution(world, plan, &disk, history.next());
+    let ended = block_on(async {
+        let running = async {
+            match history.entries.is_empty() {
+                true => execute(execution).await,
+                false => resume(execution, history).await.unwrap(),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = crashed.cancelled() => None,
+            ended = running => Some(ended),
+        }
+    });
+    (ended.filter(|_| !crashed.is_cancelled()), disk.bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_failure_leaves_the_world_as_it_was(shape in shape(undoable(), 0.15, any::<bool>())) {
+        let plan = planned(&shape);
+        let (world, ended, _) = to_the_end(&plan);
+        if ended.failures.is_empty() {
+            prop_assert_eq!(ended.outcome, Outcome::Done);
+        } else {
+            prop_assert_eq!(ended.outcome, Outcome::PutBack);
+            prop_assert_eq!(world.slots(), BTreeMap::new());
+        }
+        let mut pairs = BTreeSet::new();
+        before(&plan.root, &mut pairs);
+        let undone: Vec<String> =
+            world.log().iter().filter_map(|line| line.strip_prefix("undo ")).map(str::to_owned).collect();
+        for (place, one) in undone.iter().enumerate() {
+            for later in &undone[place + 1..] {
+                prop_assert!(!pairs.contains(&(one.clone(), later.clone())), "{} was undone before {}", one, later);
+            }
+        }
+    }
+
+    #[test]
+    fn what_came_before_a_barrier_stays_and_nothing_else(
+        shape in shape(prop_oneof![6 => Just(Effect::Reversible), 1 => Just(Effect::Final)], 0.15, any::<bool>())
+    ) {
+        let plan = planned(&shape);
+        let (world, ended, _) = to_the_end(&plan);
+        if ended.outcome == Outcome::Done {
+            return Ok(());
+        }
+        let mut pairs = BTreeSet::new();
+        before(&plan.root, &mut pairs);
+        let log = world.log();
+        let did = |what: &str, name: &str| log.contains(&format!("{what} {name}"));
+        let happened = |name: &str| did("run", name)
+            && !ended.failures.iter().any(|failure| failure.message == format!("{name} failed"));
+        let operations: Vec<_> = plan.root.operations().collect();
+        let barriers: Vec<&str> = operations.iter()
+            .filter(|planned| planned.effect == Effect::Final && happened(planned.key.name()))
+            .map(|planned| planned.key.name()).collect();
+        for planned in operations.iter().filter(|planned| planned.effect == Effect::Reversible) {
+            let name = planned.key.name();
+            let stays = barriers.iter().any(|barrier| pairs.contains(&(name.to_owned(), (*barrier).to_owned())));
+            prop_assert_eq!(did("undo", name), did("run", name) && !stays, "{}", name);
+        }
+        prop_assert_eq!(ended.outcome == Outcome::Left, !barriers.is_empty());
+    }
+
+    // spec: run.resume
+    #[test]
+    fn a_crash_and_a_resume_end_like_a_run_without(
+        // One that fails after its effect would be found done by the resumed run.
+        shape in shape(undoable(), 0.05, Just(false)), first in 1usize..40, second in 1usize..20
+    ) {
+        let plan = planned(&shape);
+        let (unbroken, expected, _) = to_the_end(&plan);
+        let world = Arc::new(World::default());
+        let mut bytes = Vec::new();
+        let mut ended = None;
+        for lines in [first, second, usize::MAX] {
+            let history = History::read(&bytes).unwrap();
+            let (end, more) = until_crash(&plan, &world, &history, lines);
+            bytes.extend(more);
+            if end.is_some() {
+                ended = end;
+                break;
+            }
+        }
+        let ended = ended.expect("the last one does not crash");
+        prop_assert_eq!(ended.outcome, expected.outcome);
+        prop_assert_eq!(world.slots(), unbroken.slots());
+        prop_assert_eq!(History::read(&bytes).unwrap().ended().map(|end| end.1), Some(expected.outcome));
+    }
+}
