@@ -11,6 +11,7 @@ use crate::{
     facts::Facts,
     model::{Application, HostName, Image, Release, RunId, Service, Topology},
     plan::{Scope, ScopeError},
+    release, rollout,
 };
 
 /// What planning may look at.
@@ -43,8 +44,6 @@ pub enum Kind {
     Images,
     Release,
     Text,
-    /// A closure, called at once, whose operations go inside.
-    Body,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -123,5 +122,9 @@ pub struct Function {
 
 /// Every library function: one line each.
 pub fn registry() -> Vec<Function> {
-    vec![]
+    vec![
+        release::functions::COMMIT,
+        rollout::functions::REMOVE,
+        rollout::functions::REPLACE,
+    ]
 }
