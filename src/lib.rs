@@ -1,6 +1,6 @@
 //! Stagecraft deploys Docker Compose applications to machines that you own, over SSH, from one binary.
 
-// pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod recipe;

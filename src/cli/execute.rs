@@ -15,9 +15,10 @@ use super::{
     images, lock,
     perform::{Performance, perform},
     prepare::{self, Ready, Request},
+    reporting::Reporting,
     session::Session,
 };
-use crate::{config::Project, report::Reporter};
+use crate::config::Project;
 
 /// Whether the person has to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct Order {
 
 pub async fn run(project: Project, order: Order, global: &Global) -> Result<Exit, CliError> {
     let (session, operator) = connect(project).await?;
-    let done = carry_out(&session, operator, &order, Reporter::start(global.output())).await;
+    let done = carry_out(&session, operator, &order, Reporting::start(global)).await;
     session.close().await;
     done
 }
@@ -52,14 +53,14 @@ async fn carry_out(
     session: &Session,
     operator: Arc<dyn Host>,
     order: &Order,
-    reporter: Reporter,
+    mut reporting: Reporting,
 ) -> Result<Exit, CliError> {
     let Order { what, request, rebuild, how } = order;
     let run = prepare::new_run();
     // Building needs no lock and may take long; that another run has it is said before.
     let ((), images) = tokio::try_join!(
         lock::look(session, &run, what, how.wait),
-        prepare::images(session, &operator, request, *rebuild, reporter.events()),
+        prepare::images(session, &operator, request, *rebuild, reporting.events()),
     )?;
     let (ready, guard) = match how.consent() {
         Consent::Given => {
@@ -69,7 +70,7 @@ async fn carry_out(
         Consent::Ask => {
             // No lock is held while a person thinks.
             let shown = prepare::plan(session, &images, request, &run).await?;
-            reporter.plan(&shown.plan, &shown.log);
+            reporting.plan(&shown.plan, &shown.log).await;
             if shown.plan.is_empty() {
                 return Ok(Exit::Done);
             }
@@ -89,10 +90,10 @@ async fn carry_out(
         }
     };
     if how.consent() == Consent::Given {
-        reporter.plan(&ready.plan, &ready.log);
+        reporting.plan(&ready.plan, &ready.log).await;
     }
     let performance = Performance { ready, run, operator, guard, limit: how.limit };
-    perform(session, performance, reporter).await
+    perform(session, performance, reporting).await
 }
 
 /// The plan that was shown, if the hosts are still as it found them.

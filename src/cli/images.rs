@@ -60,9 +60,9 @@ pub async fn build(
             return Ok(None);
         }
         let service = ServiceName::new("ingress").expect("a valid name");
-        let request = BuildRequest { service: service.clone(), source: settings.image.clone(), build: None };
-        let resolved = image::resolve(&project.compose, &[request], operator, &platform, Rebuild::Changed, say);
-        Ok::<_, Failure>(resolved.await?.remove(&service))
+        let request = [BuildRequest { service: service.clone(), source: settings.image.clone(), build: None }];
+        let resolved = image::resolve(&project.compose, &request, operator, &platform, Rebuild::Changed, say).await;
+        Ok::<_, Failure>(resolved?.remove(&service))
     };
     let (services, ingress) = tokio::try_join!(services, ingress)?;
     Ok(Built { services, ingress })

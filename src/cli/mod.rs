@@ -21,6 +21,7 @@ mod prepare;
 mod project;
 mod recipe;
 mod releases;
+mod reporting;
 mod resume;
 mod rollback;
 mod run;
@@ -68,18 +69,6 @@ pub struct Global {
     /// Say nothing but errors and results
     #[arg(short, long, global = true)]
     pub quiet: bool,
-}
-
-impl Global {
-    /// How a command that runs a plan talks.
-    pub fn output(&self) -> Output {
-        match self {
-            Self { json: true, .. } => Output::Json,
-            Self { quiet: true, .. } => Output::Quiet,
-            Self { verbose: true, .. } => Output::Verbose,
-            _ => Output::Normal,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]

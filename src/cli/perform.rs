@@ -9,11 +9,11 @@ use stdlib::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, Exit, prepare::Ready, session::Session};
+use super::{CliError, Exit, prepare::Ready, reporting::Reporting, session::Session};
 use crate::{
     config::Project,
-    engine::{self, Ended, Execution, Outcome, RunDirectory},
-    report::{Reporter, Summary},
+    engine::{self, Ended, Execution, Outcome, RunDirectory, Timing},
+    report::Summary,
 };
 
 /// All that a run needs.
@@ -26,12 +26,12 @@ pub struct Performance {
     pub limit: usize,
 }
 
-pub async fn perform(session: &Session, performance: Performance, reporter: Reporter) -> Result<Exit, CliError> {
+pub async fn perform(session: &Session, performance: Performance, reporting: Reporting) -> Result<Exit, CliError> {
     let Performance { ready, run, operator, guard, limit } = performance;
     let Ready { plan, values, identity, .. } = ready;
     if plan.is_empty() {
         guard.release().await;
-        return Ok(finish(session, &plan, None, reporter).await);
+        return Ok(finish(session, &plan, run, None, reporting).await);
     }
     let directory = RunDirectory::create(&session.project.directory, &run, &plan);
     let directory = directory.map_err(anyhow::Error::from)?;
@@ -41,18 +41,20 @@ pub async fn perform(session: &Session, performance: Performance, reporter: Repo
         plan: Arc::clone(&plan),
         hosts: session.hosts.clone(),
         builder: Some(operator),
-        run,
+        run: run.clone(),
         release,
         values: Arc::new(values),
         identity: Arc::new(identity),
         lock: Some(guard),
         journal: directory.journal().map_err(anyhow::Error::from)?,
         limit,
+        timing: Timing::default(),
+        decode: engine::library(),
         cancel: cancelled_by_the_user(),
-        events: reporter.events().clone(),
+        events: reporting.events().clone(),
     };
     let ended = engine::execute(execution).await;
-    Ok(finish(session, &plan, Some(ended), reporter).await)
+    Ok(finish(session, &plan, run, Some(ended), reporting).await)
 }
 
 /// The first Ctrl-C lets the run put everything back; the second ends at once.
@@ -72,7 +74,13 @@ pub fn cancelled_by_the_user() -> CancellationToken {
 }
 
 /// Shows how it ended, and gives the exit code.
-pub async fn finish(session: &Session, plan: &Plan, ended: Option<Ended>, reporter: Reporter) -> Exit {
+pub async fn finish(
+    session: &Session,
+    plan: &Plan,
+    run: RunId,
+    ended: Option<Ended>,
+    reporting: Reporting,
+) -> Exit {
     let outcome = ended.as_ref().map_or(Outcome::Done, |ended| ended.outcome);
     let exit = match outcome {
         Outcome::Done => Exit::Done,
@@ -80,15 +88,19 @@ pub async fn finish(session: &Session, plan: &Plan, ended: Option<Ended>, report
         Outcome::Left => Exit::Left,
         Outcome::Cancelled => Exit::Cancelled,
     };
+    let (failures, left) = ended.map(|ended| (ended.failures, ended.left)).unwrap_or_default();
     let summary = Summary {
+        run,
         outcome,
-        exit: exit as u8,
-        release: plan.release.as_ref().map(|release| release.id.to_string()),
+        release: plan.release.as_ref().map(|release| release.id.clone()),
         urls: urls(&session.project, plan),
+        seconds: reporting.elapsed(),
+        exit: exit as u8,
         hosts: session.hosts.iter().map(|host| (host.name().clone(), host.usage())).collect(),
-        ended,
+        failures,
+        left,
     };
-    reporter.end(&summary).await;
+    reporting.end(&summary).await;
     exit
 }
 

@@ -8,10 +8,10 @@ use stdlib::image::Rebuild;
 use super::{
     CliError, Exit, Global,
     deploy::argument,
-    execute::{connect, prepare},
-    pipeline,
+    execute::connect,
+    pipeline, prepare,
+    reporting::Reporting,
 };
-use crate::report::Reporter;
 
 /// Show what would happen, without changing a host
 ///
@@ -38,9 +38,9 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let given: BTreeMap<String, String> = args.args.iter().cloned().collect();
     let request = pipeline.request(given)?;
     let (session, operator) = connect(pipeline.project).await?;
-    let reporter = Reporter::start(global.output());
+    let mut reporting = Reporting::start(global);
     let planned = async {
-        let images = prepare::images(&session, &operator, &request, Rebuild::Changed, reporter.events()).await?;
+        let images = prepare::images(&session, &operator, &request, Rebuild::Changed, reporting.events()).await?;
         prepare::plan(&session, &images, &request, &prepare::new_run()).await
     };
     let planned = planned.await;
@@ -51,11 +51,12 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
         let path = global.directory.join(file);
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
-    reporter.plan(&ready.plan, &ready.log);
+    reporting.plan(&ready.plan, &ready.log).await;
+    reporting.finish().await;
     let nothing = ready.plan.is_empty();
     let exit = if args.check && !nothing { Exit::Changes } else { Exit::Done };
     if let (Some(file), false) = (&args.out, nothing) {
-        reporter.say(&format!("saved; run it: `stagecraft deploy --plan {}`", file.display()));
+        eprintln!("saved; run it: `stagecraft deploy --plan {}`", file.display());
     }
     Ok(exit)
 }

@@ -11,13 +11,12 @@ use super::{
     execute::{Consent, connect},
     identity, lock,
     perform::{cancelled_by_the_user, finish},
-    project, saved,
+    project,
+    reporting::Reporting,
+    saved,
     session::Session,
 };
-use crate::{
-    engine::{self, Execution, RunDirectory},
-    report::Reporter,
-};
+use crate::engine::{self, Execution, RunDirectory, Timing};
 
 /// Go on with a run that was cut off
 ///
@@ -36,15 +35,15 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let run = chosen(args.run.as_deref(), &project.directory)?;
     let directory = RunDirectory::open(&project.directory, &run).map_err(anyhow::Error::from)?;
     let history = directory.history().map_err(anyhow::Error::from)?;
-    if let Some(outcome) = history.ended() {
+    if let Some((_, outcome)) = history.ended() {
         return Err(CliError::usage(
-            format!("run {run} has ended already: {}", engine::describe(outcome)),
+            format!("run {run} has ended already: {}", outcome.words()),
             "start anew: `stagecraft deploy`",
         ));
     }
     let plan = directory.plan().map_err(anyhow::Error::from)?;
-    let reporter = Reporter::start(global.output());
-    reporter.plan(&plan, &[]);
+    let mut reporting = Reporting::start(global);
+    reporting.plan(&plan, &[]).await;
     if args.how.consent() == Consent::Ask && !confirm(&format!("Go on with run {run}?"), "resume")? {
         return Ok(Exit::Cancelled);
     }
@@ -68,11 +67,13 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
             lock: Some(guard),
             journal: directory.reopen(&history).map_err(anyhow::Error::from)?,
             limit: args.how.limit,
+            timing: Timing::default(),
+            decode: engine::library(),
             cancel: cancelled_by_the_user(),
-            events: reporter.events().clone(),
+            events: reporting.events().clone(),
         };
         let ended = engine::resume(execution, &history).await.map_err(anyhow::Error::from)?;
-        Ok(finish(&session, &plan, Some(ended), reporter).await)
+        Ok(finish(&session, &plan, run.clone(), Some(ended), reporting).await)
     };
     let done = done.await;
     Session::close(&session).await;

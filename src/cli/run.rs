@@ -60,7 +60,7 @@ fn usage(args: &Args) -> Result<Exit, CliError> {
 }
 
 fn explain(recipe: &Recipe) -> Result<(), CliError> {
-    println!("{}\n\nUsage: stagecraft run {} [--arg NAME=VALUE]…", recipe.docs(), recipe.name);
+    println!("{}\n\nUsage: stagecraft run {} [--arg NAME=VALUE]…", recipe.docs().collect::<Vec<_>>().join("\n").trim_end(), recipe.name);
     let parameters = recipe::parameters(recipe)?;
     if parameters.is_empty() {
         println!("\nIt declares no parameters.");

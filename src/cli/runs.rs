@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{CliError, Exit, Global, table};
-use crate::engine::{self, RunDirectory};
+use crate::engine::{Outcome, RunDirectory};
 
 /// List the runs of this project that this machine knows, the newest first
 #[derive(Debug, clap::Args)]
@@ -16,18 +16,18 @@ pub fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
         let plan = directory.plan().map_err(anyhow::Error::from)?;
         let history = directory.history().map_err(anyhow::Error::from)?;
         let began = history.began().map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        let outcome = history.ended().map_or("cut off", engine::describe);
+        let ended = history.ended().map(|(_, outcome)| outcome);
         let release = plan.release.as_ref().map(|release| release.id.to_string());
         if global.json {
             println!(
                 "{}",
                 json!({
                     "type": "run", "version": 1, "run": run, "recipe": plan.recipe, "environment": plan.environment,
-                    "release": release, "began": began, "outcome": history.ended(),
+                    "release": release, "began": began, "outcome": ended,
                 })
             );
         } else {
-            let cells = [Some(run.to_string()), Some(plan.recipe), release, began, Some(outcome.to_owned())];
+            let cells = [Some(run.to_string()), Some(plan.recipe), release, began, Some(ended.map_or("cut off", Outcome::words).to_owned())];
             rows.push(cells.into_iter().map(Option::unwrap_or_default).collect());
         }
     }

@@ -19,9 +19,10 @@ use super::{
     perform::{Performance, perform},
     prepare::{self, Ready},
     project,
+    reporting::Reporting,
     session::Session,
 };
-use crate::{config::Project, engine, report::Reporter};
+use crate::{config::Project, engine};
 
 pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliError> {
     let path = global.directory.join(file);
@@ -29,8 +30,8 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
     let plan = engine::parse_plan(&text, &path).map_err(anyhow::Error::from)?;
     let project = project::load(global).await?;
     belongs(&plan, &project)?;
-    let reporter = Reporter::start(global.output());
-    reporter.plan(&plan, &[]);
+    let mut reporting = Reporting::start(global);
+    reporting.plan(&plan, &[]).await;
     if how.consent() == Consent::Ask && !confirm("Do it?", "deploy")? {
         return Ok(Exit::Cancelled);
     }
@@ -41,7 +42,7 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
         match restore(&session, plan).await {
             Ok(ready) => {
                 let performance = Performance { ready, run, operator, guard, limit: how.limit };
-                perform(&session, performance, reporter).await
+                perform(&session, performance, reporting).await
             }
             Err(error) => {
                 guard.release().await;

@@ -9,7 +9,8 @@ use stdlib::{
     model::HostName,
 };
 
-use super::{CliError, project::Project};
+use super::CliError;
+use crate::config::Project;
 
 /// A project and the connections to all hosts of its environment.
 pub struct Session {

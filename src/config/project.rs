@@ -41,6 +41,11 @@ impl Project {
         self.placed.keys().cloned().collect()
     }
 
+    /// Whether any service has a route, and so the hosts an ingress.
+    pub fn has_routes(&self) -> bool {
+        self.placed.values().any(|placed| placed.route.is_some())
+    }
+
     /// What has to be built or found before there is an application.
     pub fn builds(&self) -> Vec<BuildRequest> {
         let request = |name: &ServiceName| {

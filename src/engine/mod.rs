@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use course::{Course, Way};
-use event::{Seconds, UndoReason};
+use event::UndoReason;
 use forward::Walked;
 use gate::Gate;
 use ledger::Ledger;
@@ -44,7 +44,7 @@ use run::{Run, Surroundings};
 use undo::Stays;
 
 pub use directory::{RunDirectory, RunError, parse_plan};
-pub use event::{Event, EventReceiver, EventSender, channel};
+pub use event::{Event, EventReceiver, EventSender, Seconds, StepOutcome, channel};
 pub use journal::{Entry, History, Journal};
 pub use outcome::{Ended, Left, Outcome};
 pub use run::Timing;

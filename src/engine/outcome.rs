@@ -17,6 +17,18 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// For a list of runs.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::PutBack => "failed, put back",
+            Self::Left => "failed, something left",
+            Self::Cancelled => "cancelled, put back",
+        }
+    }
+}
+
 /// Something that stays after a run that did not reach its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Left {

@@ -1,1 +1,27 @@
-//! Recipes: find, load, evaluate within limits, check, document. The only place that knows Rhai.
+//! Recipes: find, sandbox, evaluate, check, document. The only place that knows Rhai.
+//!
+//! A recipe changes nothing while it is evaluated: what it calls reads a fact or appends to the plan.
+
+mod bind;
+mod catalog;
+mod error;
+mod evaluate;
+mod find;
+mod limits;
+mod nearest;
+mod nouns;
+mod order;
+mod parameters;
+#[cfg(test)]
+mod sample;
+mod state;
+mod structure;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+pub use error::{RecipeError, ScriptError};
+pub use evaluate::{Evaluated, Inputs, evaluate};
+pub use find::{Recipe, built_in, find, list, own_path};
+pub use parameters::{Parameter, ParameterKind, parameters};

@@ -46,8 +46,6 @@ pub enum Kind {
     Images,
     Release,
     Text,
-    /// A closure, called at once, whose operations go inside.
-    Body,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -21,19 +21,24 @@ use crate::{
 const TIMEOUT: Span = Span::secs(5);
 /// Between two tries where nobody says.
 const EVERY: Span = Span::secs(1);
-/// The most of a body that is read, in bytes.
+/// The most of a body that a check looks at, in bytes.
 const BODY: usize = 1 << 20;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// At most 1 MiB.
     pub body: String,
 }
 
-/// `GET url`, redirects not followed. An `https` server may have a certificate of `authority`, besides the system's.
-pub async fn get(url: &str, authority: Option<&Authority>, timeout: Span) -> std::result::Result<Answer, String> {
+/// `GET url`, redirects not followed. An `https` server may have a certificate of `authority`, besides the system's. At most
+/// `most` bytes of the body are read.
+pub async fn get(
+    url: &str,
+    authority: Option<&Authority>,
+    timeout: Span,
+    most: usize,
+) -> std::result::Result<Answer, String> {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Fails only when there is one already, which serves as well.
@@ -48,12 +53,12 @@ pub async fn get(url: &str, authority: Option<&Authority>, timeout: Span) -> std
     let mut response = client.get(url).send().await.map_err(|error| why(&error))?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
-    while body.len() < BODY
+    while body.len() < most
         && let Some(chunk) = response.chunk().await.map_err(|error| why(&error))?
     {
         body.extend_from_slice(&chunk);
     }
-    body.truncate(BODY);
+    body.truncate(most);
     Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
@@ -106,7 +111,7 @@ impl Operation for Check {
     async fn run(&self, cx: &Context) -> Result<Value> {
         let mut last = String::new();
         for attempt in 1..=self.tries {
-            match get(&self.url, Some(&cx.identity.authority), self.timeout).await {
+            match get(&self.url, Some(&cx.identity.authority), self.timeout, BODY).await {
                 Ok(answer) => match self.wrong(&answer) {
                     None => return Ok(json!({ "status": answer.status })),
                     Some(wrong) => last = wrong,

@@ -174,6 +174,12 @@ impl Scope {
         self.frames.iter().any(|frame| !frame.nodes.is_empty())
     }
 
+    /// Whether an operation appended so far acts on this host, or may: one that names no host may act on any.
+    pub fn touches(&self, host: &HostName) -> bool {
+        let mut operations = self.frames.iter().flat_map(|frame| &frame.nodes).flat_map(Node::operations);
+        operations.any(|planned| planned.host.as_ref().is_none_or(|other| other == host))
+    }
+
     /// Whether a commit has been appended.
     pub fn committed(&self) -> bool {
         let operations = self.frames.iter().flat_map(|frame| &frame.nodes).flat_map(Node::operations);

@@ -1,0 +1,146 @@
+//! Evaluates a recipe to a plan, on a thread of its own: a script needs more stack than a task has, and waits for answers.
+
+use std::{
+    collections::BTreeMap,
+    panic,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use rhai::Scope;
+use serde_json::Value;
+use stdlib::{
+    facts::Facts,
+    function::{self, Function},
+    host::Hosts,
+    model::{Image, Release, RunId, Topology},
+    plan::{Change, Node, Read},
+};
+use tokio::{runtime::Handle, sync::oneshot};
+
+use super::{
+    Recipe, RecipeError, bind,
+    catalog::Catalog,
+    limits::{self, Deadline},
+    nouns, parameters,
+    state::{State, of_scope_error},
+    structure, syntax,
+    trouble::{self, Raised},
+};
+
+/// What a recipe may look at.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    pub topology: Arc<Topology>,
+    pub facts: Arc<Facts>,
+    /// The release that this run would make, with the application of today's files.
+    pub release: Arc<Release>,
+    pub ingress_image: Option<Image>,
+    pub run: RunId,
+}
+
+/// What a recipe leads to.
+#[derive(Debug)]
+pub struct Evaluated {
+    pub args: BTreeMap<String, Value>,
+    /// What was asked while it was evaluated, with the answers.
+    pub reads: Vec<Read>,
+    /// The release that the plan commits, if it commits one.
+    pub release: Option<Release>,
+    /// The release whose values are needed, when an earlier one is put back.
+    pub restored: Option<u64>,
+    pub changes: Vec<Change>,
+    pub root: Node,
+    pub log: Vec<String>,
+}
+
+/// Evaluates the recipe. Changes nothing. Needs a runtime of tokio around it, for what the recipe asks hosts.
+pub async fn evaluate(
+    recipe: &Recipe,
+    inputs: Inputs,
+    args: &BTreeMap<String, String>,
+    hosts: Hosts,
+) -> Result<Evaluated, Box<RecipeError>> {
+    let script = Script { recipe: recipe.clone(), inputs, args: args.clone(), hosts, functions: function::registry() };
+    script.evaluate().await
+}
+
+/// A recipe with all that its evaluation needs.
+pub(super) struct Script {
+    pub recipe: Recipe,
+    pub inputs: Inputs,
+    pub args: BTreeMap<String, String>,
+    pub hosts: Hosts,
+    pub functions: Vec<Function>,
+}
+
+impl Script {
+    pub async fn evaluate(self) -> Result<Evaluated, Box<RecipeError>> {
+        let abandoned = Abandon::default();
+        let (answer, answered) = oneshot::channel();
+        let runtime = Handle::current();
+        let deadline = Deadline::start(Arc::clone(&abandoned.0));
+        let script = move || {
+            // Nobody listens any more when the evaluation has been abandoned.
+            let _ = answer.send(self.run(runtime, deadline));
+        };
+        let thread = thread::Builder::new().name("recipe".into()).stack_size(limits::STACK).spawn(script);
+        let thread = thread.expect("the machine has room for a thread");
+        match answered.await {
+            Ok(evaluated) => evaluated,
+            Err(_) => panic::resume_unwind(thread.join().expect_err("it ended without an answer")),
+        }
+    }
+
+    fn run(self, runtime: Handle, deadline: Deadline) -> Result<Evaluated, Box<RecipeError>> {
+        let Self { recipe, inputs, args, hosts, functions } = self;
+        let mut catalog = Catalog::of(&functions);
+        let ast = syntax::parse(&recipe, &catalog)?;
+        catalog.own = syntax::functions(&ast);
+        let declared = parameters::declared(&recipe, &ast)?;
+        let args = parameters::bind(&recipe, &declared, &args)?;
+        let state = Rc::new(State::new(inputs, hosts, args, runtime, deadline.clone()));
+
+        let mut engine = limits::sandbox();
+        limits::watch(&mut engine, deadline);
+        bind::library(&mut engine, &state, &functions);
+        structure::register(&mut engine, &state);
+        nouns::register(&mut engine, &state);
+        let ended = engine.run_ast_with_scope(&mut Scope::new(), &ast).and_then(|()| state.refused());
+        drop(engine);
+        let raised = |error: Raised| Box::<RecipeError>::from(trouble::of_running(&recipe, error, &catalog));
+        ended.map_err(raised)?;
+        let state = Rc::into_inner(state).expect("the engine that shared it is gone");
+        finish(state).map_err(raised)
+    }
+}
+
+/// Ends the script when the evaluation is dropped.
+#[derive(Default)]
+struct Abandon(Arc<AtomicBool>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn finish(state: State) -> Result<Evaluated, Raised> {
+    let args = state.args.clone();
+    let growing = state.into_growing();
+    let committed = growing.scope.committed();
+    let (root, changes) = growing.scope.finish().map_err(|error| of_scope_error(&error))?;
+    Ok(Evaluated {
+        args,
+        reads: growing.reads,
+        release: committed.then(|| growing.release.as_ref().clone()),
+        restored: growing.restored,
+        changes,
+        root,
+        log: growing.log,
+    })
+}

@@ -1,0 +1,151 @@
+//! What the functions of one evaluation share: what they may read, and the plan that grows.
+
+use std::{
+    cell::{Ref, RefCell, RefMut},
+    collections::BTreeMap,
+    future::Future,
+    sync::Arc,
+};
+
+use rhai::Position;
+use serde_json::Value;
+use stdlib::{
+    facts::HostFacts,
+    function::{PlanError, Planning},
+    host::Hosts,
+    model::{HostName, Image, Release},
+    plan::{Policy, Read, Scope, ScopeError},
+};
+use tokio::runtime::Handle;
+
+use super::{
+    Inputs,
+    limits::Deadline,
+    trouble::{Raised, Trouble},
+};
+
+/// See the module. Lives on the thread of the script.
+pub struct State {
+    pub inputs: Inputs,
+    pub hosts: Hosts,
+    pub args: BTreeMap<String, Value>,
+    runtime: Handle,
+    deadline: Deadline,
+    growing: RefCell<Growing>,
+}
+
+/// What an evaluation leads to.
+pub struct Growing {
+    pub scope: Scope,
+    /// The release that the plan makes.
+    pub release: Arc<Release>,
+    pub restored: Option<u64>,
+    pub reads: Vec<Read>,
+    pub log: Vec<String>,
+    /// The policies of the open steps, the innermost last.
+    pub policies: Vec<Policy>,
+    /// A refusal that a script's `try` may have caught: the plan is half made, so the evaluation fails all the same.
+    refused: Option<(Trouble, Position)>,
+}
+
+impl State {
+    pub fn new(
+        inputs: Inputs,
+        hosts: Hosts,
+        args: BTreeMap<String, Value>,
+        runtime: Handle,
+        deadline: Deadline,
+    ) -> Self {
+        let growing = RefCell::new(Growing {
+            scope: Scope::default(),
+            release: Arc::clone(&inputs.release),
+            restored: None,
+            reads: Vec::new(),
+            log: Vec::new(),
+            policies: vec![Policy::default()],
+            refused: None,
+        });
+        Self { inputs, hosts, args, runtime, deadline, growing }
+    }
+
+    pub fn growing(&self) -> Ref<'_, Growing> {
+        self.growing.borrow()
+    }
+
+    pub fn grow(&self) -> RefMut<'_, Growing> {
+        self.growing.borrow_mut()
+    }
+
+    /// Calls a library function with what it may look at.
+    pub fn plan<T>(&self, plan: impl FnOnce(&Planning<'_>, &mut Scope) -> Result<T, PlanError>) -> Result<T, Trouble> {
+        let mut growing = self.growing.borrow_mut();
+        let release = Arc::clone(&growing.release);
+        plan(&self.planning(&release), &mut growing.scope).map_err(of_plan_error)
+    }
+
+    fn planning<'a>(&'a self, release: &'a Release) -> Planning<'a> {
+        Planning {
+            topology: &self.inputs.topology,
+            facts: &self.inputs.facts,
+            application: &self.inputs.release.application,
+            release,
+            ingress_image: self.inputs.ingress_image.as_ref(),
+            run: &self.inputs.run,
+        }
+    }
+
+    /// The release that is live.
+    pub fn live(&self) -> Option<&Release> {
+        let state = &self.inputs.facts.host(&self.inputs.topology.home)?.state;
+        state.releases.iter().find(|release| Some(release.id.number) == state.current)
+    }
+
+    pub fn facts(&self, host: &HostName) -> Option<&HostFacts> {
+        self.inputs.facts.host(host)
+    }
+
+    /// Waits for an answer from outside; its time is not the script's.
+    pub fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.deadline.pause(|| self.runtime.block_on(answer))
+    }
+
+    /// Notes a question with its answer: both are part of the plan.
+    pub fn read(&self, question: String, answer: Value) {
+        self.grow().reads.push(Read { question, answer });
+    }
+
+    /// Refuses for good: `try` cannot go on from here.
+    pub fn refuse(&self, trouble: Trouble, position: Position) -> Raised {
+        self.grow().refused.get_or_insert((trouble.clone(), position));
+        trouble.at(position)
+    }
+
+    /// The refusal that came before, if there was one.
+    pub fn refused(&self) -> Result<(), Raised> {
+        match &self.growing().refused {
+            Some((trouble, position)) => Err(trouble.clone().at(*position)),
+            None => Ok(()),
+        }
+    }
+
+    pub fn into_growing(self) -> Growing {
+        self.growing.into_inner()
+    }
+}
+
+pub fn of_plan_error(error: PlanError) -> Trouble {
+    match error {
+        PlanError::Refused { message, hint } => Trouble::new(message).help(hint),
+        PlanError::Options(_) | PlanError::Scope(_) => Trouble::new(error.to_string()),
+    }
+}
+
+pub fn of_scope_error(error: &ScopeError) -> Trouble {
+    Trouble::new(error.to_string())
+}
+
+/// The image of the ingress, where the release has a route that needs it.
+pub fn ingress_image<'a>(inputs: &'a Inputs, release: &Release) -> Option<&'a Image> {
+    let routed = release.application.services.iter().any(|service| service.route.is_some());
+    inputs.ingress_image.as_ref().filter(|_| routed)
+}
