@@ -16,7 +16,12 @@ use super::{
 };
 
 /// Reads chain and key as one PEM text. `key` is the place of `tls`.
-pub fn read(own: &OwnCertificate, place: &Range<usize>, directory: &Path, findings: &mut Findings) -> Option<SecretValue> {
+pub fn read(
+    own: &OwnCertificate,
+    place: &Range<usize>,
+    directory: &Path,
+    findings: &mut Findings,
+) -> Option<SecretValue> {
     let chain = file(&own.cert, directory, findings);
     let key = file(&own.key, directory, findings);
     let (chain, cert_place) = chain?;
@@ -36,7 +41,9 @@ pub fn read(own: &OwnCertificate, place: &Range<usize>, directory: &Path, findin
     }
     match CertifiedKey::new(certificates?, private?).keys_match() {
         Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
-            findings.error(place, "the private key is not the certificate's").help("the chain begins with the certificate of the key");
+            findings
+                .error(place, "the private key is not the certificate's")
+                .help("the chain begins with the certificate of the key");
             return None;
         }
         Err(rustls::Error::InvalidCertificate(error)) => {

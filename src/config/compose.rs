@@ -1,5 +1,6 @@
 //! The Compose model, its problems at their lines.
 
+use serde_json::Value;
 use stdlib::compose::{self, ComposeCli, Model};
 
 use super::{Diagnostic, sources::Sources};
@@ -7,16 +8,19 @@ use super::{Diagnostic, sources::Sources};
 /// What Compose says of the application, with its warnings.
 pub async fn read(cli: &ComposeCli, sources: &Sources) -> Result<(Model, Vec<Diagnostic>), Vec<Diagnostic>> {
     let (config, warnings) = cli.config().await.map_err(|words| vec![refused(&words, sources)])?;
-    let model = compose::read(&config).map_err(|problems| {
-        let place = |problem: compose::Problem| {
-            let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
-            let mut diagnostic = sources.diagnostic(&path, problem.message);
-            diagnostic.help = problem.hint.or(diagnostic.help);
-            diagnostic
-        };
-        problems.into_iter().map(place).collect::<Vec<_>>()
-    })?;
+    let model = model(&config, sources)?;
     Ok((model, warnings.into_iter().map(|words| sources.of_project(words)).collect()))
+}
+
+/// What Stagecraft can take of Compose's JSON, which is all of it, or each problem at its line.
+pub fn model(config: &Value, sources: &Sources) -> Result<Model, Vec<Diagnostic>> {
+    let place = |problem: compose::Problem| {
+        let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
+        let mut diagnostic = sources.diagnostic(&path, problem.message);
+        diagnostic.help = problem.hint.or(diagnostic.help);
+        diagnostic
+    };
+    compose::read(config).map_err(|problems| problems.into_iter().map(place).collect())
 }
 
 /// Compose's own words, at the place that they name.
@@ -34,7 +38,8 @@ fn refused(words: &str, sources: &Sources) -> Diagnostic {
 
 /// The path in words such as `services.web additional properties 'imgae' not allowed`; empty where there is none.
 fn path_of(words: &str) -> Vec<String> {
-    let dotted = words.split_whitespace().map(|word| word.trim_end_matches(':')).find(|word| word.starts_with("services."));
+    let dotted =
+        words.split_whitespace().map(|word| word.trim_end_matches(':')).find(|word| word.starts_with("services."));
     let mut path: Vec<String> = dotted.into_iter().flat_map(|word| word.split('.')).map(str::to_owned).collect();
     if let Some((_, rest)) = words.split_once("additional properties '") {
         path.extend(rest.split('\'').next().map(str::to_owned));
@@ -52,7 +57,10 @@ mod tests {
     #[test]
     fn finds_the_path_in_composes_words() {
         let cases = [
-            ("validating /srv/compose.yaml: services.web additional properties 'imgae', 'x' not allowed", "services/web/imgae"),
+            (
+                "validating /srv/compose.yaml: services.web additional properties 'imgae', 'x' not allowed",
+                "services/web/imgae",
+            ),
             ("validating /srv/compose.yaml:  additional properties 'serv' not allowed", "serv"),
             ("validating /srv/compose.yaml: services.web.ports must be a array", "services/web/ports"),
             ("error while interpolating services.web.image: required variable X is missing", "services/web/image"),

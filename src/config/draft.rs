@@ -7,7 +7,10 @@ use std::{
 
 use stdlib::{
     compose::{ComposeCli, Model},
-    model::{EnvironmentName, HostName, HostSettings, IngressSettings, ProjectName, ServiceName, Topology, Transfer, Values, compose_project},
+    model::{
+        EnvironmentName, HostName, HostSettings, IngressSettings, ProjectName, ServiceName, Topology, Transfer, Values,
+        compose_project,
+    },
 };
 
 use super::{
@@ -58,7 +61,9 @@ impl Draft {
         let home = hosts::home_of(&chosen, &hosts, findings);
         let ground = Ground { directory, hosts: &hosts, provider: ingress.provider };
         let services = services::settings(&chosen.services, ground, findings);
-        let project = file.project.value()?.clone();
+        // Compose can say what is wrong with its files whatever the project is called.
+        let unnamed = || ProjectName::new("unnamed").expect("a valid name");
+        let project = file.project.value().cloned().unwrap_or_else(unnamed);
         let compose = ComposeCli {
             directory: directory.to_owned(),
             files: files?,
@@ -72,7 +77,7 @@ impl Draft {
             environment: chosen.name,
             hosts,
             home: home?,
-            transfer: transfer?,
+            transfer,
             ingress,
             retain: file.retain.or(RETAIN),
             pipelines,
@@ -96,7 +101,8 @@ impl Draft {
             ingress: self.ingress,
             retain: self.retain,
         };
-        let project = Project { directory, topology, compose: self.compose, pipelines: self.pipelines, model, placed, values };
+        let project =
+            Project { directory, topology, compose: self.compose, pipelines: self.pipelines, model, placed, values };
         findings.errors.is_empty().then_some(project)
     }
 }
@@ -106,13 +112,16 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<File> {
     match yaml::parse(text, Tags::Standard) {
         Ok(Some(node)) => File::read(&node, findings),
         Ok(None) => {
-            findings.errors.push_mut(Diagnostic::of_file(FILE, "the file is empty")).help("`stagecraft init` writes one");
+            findings
+                .errors
+                .push_mut(Diagnostic::of_file(FILE, "the file is empty"))
+                .help("`stagecraft init` writes one");
             None
         }
         Err(unreadable) => {
             let mut diagnostic = Diagnostic::of_file(FILE, unreadable.message);
             diagnostic.span = unreadable.span;
-            diagnostic.source = text.to_owned();
+            text.clone_into(&mut diagnostic.source);
             diagnostic.help = unreadable.help.map(str::to_owned);
             findings.errors.push(diagnostic);
             None
@@ -122,7 +131,8 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<File> {
 
 /// The values of today's files.
 fn values(model: &Model, placed: &BTreeMap<ServiceName, Placed>) -> Values {
-    let environment = model.services.iter().map(|(name, service)| (name.clone(), service.environment.clone())).collect();
+    let environment =
+        model.services.iter().map(|(name, service)| (name.clone(), service.environment.clone())).collect();
     let own = |entrance: &Entrance| match &entrance.tls {
         Protection::Own(pem) => Some((format!("tls/{}", entrance.host), pem.clone())),
         Protection::Off | Protection::Internal => None,

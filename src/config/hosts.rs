@@ -21,7 +21,9 @@ pub fn resolve(chosen: &Chosen, directory: &Path, findings: &mut Findings) -> Ve
         return vec![HostSettings { name, address: Address::Local, roles: Vec::new(), labels: BTreeMap::new() }];
     };
     if given.value.0.is_empty() {
-        findings.error(&given.key, "there is no host").help("leave `hosts` out to deploy to the engine of this machine");
+        findings
+            .error(&given.key, "there is no host")
+            .help("leave `hosts` out to deploy to the engine of this machine");
     }
     let mut hosts: Vec<HostSettings> = Vec::new();
     for named in &given.value.0 {
@@ -33,7 +35,9 @@ pub fn resolve(chosen: &Chosen, directory: &Path, findings: &mut Findings) -> Ve
             }
         };
         let address = address(named, directory, findings).unwrap_or(Address::Local);
-        if let Some(other) = hosts.iter().find(|other| named.value.address.given().is_some() && same(&other.address, &address)) {
+        if let Some(other) =
+            hosts.iter().find(|other| named.value.address.given().is_some() && same(&other.address, &address))
+        {
             let message = format!("`{name}` is the same machine as `{}`", other.name);
             findings.error(&named.key, message).help("give one host several roles instead");
         }
@@ -47,13 +51,13 @@ pub fn resolve(chosen: &Chosen, directory: &Path, findings: &mut Findings) -> Ve
 }
 
 fn same(one: &Address, other: &Address) -> bool {
-    match (one, other) {
-        (Address::Local, Address::Local) => true,
-        (Address::Ssh { address: a, port: b, jump: c, .. }, Address::Ssh { address: x, port: y, jump: z, .. }) => {
-            (a, b.unwrap_or(22), c) == (x, y.unwrap_or(22), z)
-        }
-        _ => false,
-    }
+    /// Where `ssh` connects without a port.
+    const SSH_PORT: u16 = 22;
+    let place = |address: &Address| match address {
+        Address::Local => None,
+        Address::Ssh { address, port, jump, .. } => Some((address.clone(), port.unwrap_or(SSH_PORT), jump.clone())),
+    };
+    place(one) == place(other)
 }
 
 fn address(named: &Named<Host>, directory: &Path, findings: &mut Findings) -> Option<Address> {
@@ -108,11 +112,13 @@ fn home(text: &str) -> std::path::PathBuf {
 /// Refuses what `ssh` would take for an option or several words.
 fn plain(text: &str, span: &Range<usize>, findings: &mut Findings) {
     if text.is_empty() || text.starts_with('-') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        findings.error(span, format!("`{text}` cannot be given to SSH")).help("write a name without spaces that does not begin with `-`");
+        findings
+            .error(span, format!("`{text}` cannot be given to SSH"))
+            .help("write a name without spaces that does not begin with `-`");
     }
 }
 
-/// The host that holds the environment's state: the one that is named, else the first.
+/// The host that holds the environment's state: the one that is named, else the first. `None` only without hosts.
 pub fn home_of(chosen: &Chosen, hosts: &[HostSettings], findings: &mut Findings) -> Option<HostName> {
     let Some(given) = chosen.state.given() else { return hosts.first().map(|host| host.name.clone()) };
     let found = hosts.iter().find(|host| host.name.as_str() == given.value);
@@ -120,7 +126,7 @@ pub fn home_of(chosen: &Chosen, hosts: &[HostSettings], findings: &mut Findings)
         let help = instead(&given.value, hosts.iter().map(|host| host.name.as_str()));
         findings.error(&given.span, format!("there is no host `{}`", given.value)).help(help);
     }
-    found.map(|host| host.name.clone())
+    found.or(hosts.first()).map(|host| host.name.clone())
 }
 
 /// The hosts that `on` names, by themselves or by role, in the order of the file.

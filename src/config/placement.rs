@@ -39,7 +39,11 @@ pub struct Application<'a> {
 }
 
 /// Places every service of the model.
-pub fn place(settings: &[Settings], application: Application<'_>, findings: &mut Findings) -> BTreeMap<ServiceName, Placed> {
+pub fn place(
+    settings: &[Settings],
+    application: Application<'_>,
+    findings: &mut Findings,
+) -> BTreeMap<ServiceName, Placed> {
     let model = application.model;
     for service in settings {
         if !model.services.keys().any(|name| name.as_str() == service.name) {
@@ -136,7 +140,10 @@ impl Candidate<'_> {
         if placed.rollout.strategy != Strategy::StopFirst {
             let help = match self.settings {
                 Some(_) => format!("add to `{name}`: `rollout: {{ strategy: stop-first }}`"),
-                None => format!("add under `services` in {}: `{name}: {{ rollout: {{ strategy: stop-first }} }}`", super::FILE),
+                None => format!(
+                    "add under `services` in {}: `{name}: {{ rollout: {{ strategy: stop-first }} }}`",
+                    super::FILE
+                ),
             };
             self.error(format!("`{name}` cannot run twice at once: it has {why}"), findings).help(help);
         }
@@ -159,7 +166,10 @@ impl Candidate<'_> {
         if let Some(volume) = volume.filter(|_| !stated && placed.hosts.len() > 1) {
             let name = self.name;
             let message = format!("`{name}` keeps data in {volume}, and no host is named for it");
-            let help = format!("add to `{name}` one of: {}", placed.hosts.iter().map(|host| format!("`on: {host}`")).collect::<Vec<_>>().join(", "));
+            let help = format!(
+                "add to `{name}` one of: {}",
+                placed.hosts.iter().map(|host| format!("`on: {host}`")).collect::<Vec<_>>().join(", ")
+            );
             self.error(message, findings).help(help);
         }
     }
@@ -173,7 +183,8 @@ impl Candidate<'_> {
         let Some(host) = placed.hosts.iter().find(remote) else { return };
         for bind in self.resolved.definition.local_binds(self.application.directory) {
             let path = Path::new(&bind).strip_prefix(self.application.directory).unwrap_or(Path::new(&bind));
-            let message = format!("`{}` mounts ./{}, which is on this machine and not on `{host}`", self.name, path.display());
+            let message =
+                format!("`{}` mounts ./{}, which is on this machine and not on `{host}`", self.name, path.display());
             let path = ["services", self.name.as_str(), "volumes"];
             let diagnostic = self.application.sources.diagnostic(&path, message);
             findings.errors.push_mut(diagnostic).help("copy it into the image, or use a named volume");
@@ -182,13 +193,11 @@ impl Candidate<'_> {
 
     /// An error at the service's own line in stagecraft.yml, else in the Compose file.
     fn error<'f>(&self, message: impl Into<String>, findings: &'f mut Findings) -> &'f mut Diagnostic {
-        match self.settings {
-            Some(settings) => findings.error(&settings.key, message),
-            None => {
-                let diagnostic = self.application.sources.diagnostic(&["services", self.name.as_str()], message);
-                findings.errors.push_mut(diagnostic)
-            }
+        if let Some(settings) = self.settings {
+            return findings.error(&settings.key, message);
         }
+        let diagnostic = self.application.sources.diagnostic(&["services", self.name.as_str()], message);
+        findings.errors.push_mut(diagnostic)
     }
 }
 

@@ -9,9 +9,7 @@ use std::{
 use stdlib::{
     compose::{ComposeCli, Model},
     image::BuildRequest,
-    model::{
-        Application, Image, KeyedHash, Route, SecretKey, Service, ServiceName, Tls, Topology, Values,
-    },
+    model::{Application, Image, KeyedHash, Route, SecretKey, Service, ServiceName, Tls, Topology, Values},
 };
 
 use super::{
@@ -22,6 +20,7 @@ use super::{
     placement::Placed,
     routes::{Entrance, Protection},
     sources::Sources,
+    values::Table,
 };
 
 /// One environment of a project, valid: every name resolves.
@@ -133,14 +132,16 @@ pub async fn load_text(
 pub fn environments(directory: &Path) -> Vec<String> {
     let Ok(text) = read(directory) else { return Vec::new() };
     let file = draft::parse(&text, &mut Findings::new(FILE, text.as_str()));
-    file.iter().filter_map(|file| file.environments.value()).flat_map(|table| table.names()).map(str::to_owned).collect()
+    file.iter().filter_map(|file| file.environments.value()).flat_map(Table::names).map(str::to_owned).collect()
 }
 
 fn read(directory: &Path) -> Result<String, Diagnostic> {
     let path = directory.join(FILE);
     fs::read_to_string(&path).map_err(|error| {
         let mut diagnostic = match error.kind() {
-            io::ErrorKind::NotFound => Diagnostic::of_file(FILE, format!("there is no {FILE} in {}", directory.display())),
+            io::ErrorKind::NotFound => {
+                Diagnostic::of_file(FILE, format!("there is no {FILE} in {}", directory.display()))
+            }
             io::ErrorKind::InvalidData => Diagnostic::of_file(FILE, "the file is not UTF-8 text"),
             _ => Diagnostic::of_file(FILE, format!("it cannot be read: {error}")),
         };

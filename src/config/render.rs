@@ -63,7 +63,8 @@ fn one(severity: Severity, diagnostic: &Diagnostic) -> String {
         let _ = writeln!(text, "{gutter} {bar} {}{}", " ".repeat(excerpt.indent), caret.style(severity.style()));
     }
     if let Some(help) = &diagnostic.help {
-        let _ = writeln!(text, "{gutter} {} {}", "help:".cyan(), shown(help).replace('\n', &format!("\n{gutter}       ")));
+        let _ =
+            writeln!(text, "{gutter} {} {}", "help:".cyan(), shown(help).replace('\n', &format!("\n{gutter}       ")));
     }
     text
 }

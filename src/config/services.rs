@@ -63,11 +63,15 @@ fn one(named: &Named<Service>, ground: Ground<'_>, findings: &mut Findings) -> S
         job: job.given().cloned(),
     };
     if let Some(job) = &settings.job {
-        let misplaced = [("route", route.given().map(|given| &given.key)), ("replicas", replicas.given().map(|given| &given.key))];
+        let misplaced =
+            [("route", route.given().map(|given| &given.key)), ("replicas", replicas.given().map(|given| &given.key))];
         for (key, place) in misplaced.into_iter().filter_map(|(key, place)| Some((key, place?))) {
             let line = findings.line(&job.key);
             findings
-                .error(place, format!("`{}` is a job (line {line}): it runs once, on one host, and has no `{key}`", named.name))
+                .error(
+                    place,
+                    format!("`{}` is a job (line {line}): it runs once, on one host, and has no `{key}`", named.name),
+                )
                 .help(format!("remove `{key}` or `job`"));
         }
     }

@@ -84,7 +84,8 @@ impl Sources {
         if let ["services", service, key, ..] = path
             && depth == 2
         {
-            diagnostic.help(format!("`{key}` does not stand in `{service}` itself: it comes by `extends` or another file"));
+            diagnostic
+                .help(format!("`{key}` does not stand in `{service}` itself: it comes by `extends` or another file"));
         }
         diagnostic
     }
@@ -151,7 +152,9 @@ fn find(root: &Node, path: &[&str]) -> Option<(usize, Range<usize>)> {
             }
             Content::List(items) => {
                 let indexed = segment.parse::<usize>().ok().and_then(|index| items.get(index));
-                let Some(item) = indexed.or_else(|| items.iter().find(|item| as_text(item) == Some(segment))) else { break };
+                let Some(item) = indexed.or_else(|| items.iter().find(|item| as_text(item) == Some(segment))) else {
+                    break;
+                };
                 (item, item.span.clone())
             }
             _ => break,
@@ -197,7 +200,6 @@ mod tests {
         format!("{}:{}:{}", json["file"].as_str().unwrap(), json["line"], json["column"])
     }
 
-    // spec: compose.unsupported
     #[test]
     fn finds_keys_and_items() {
         let (_directory, sources) = files(&[("docker-compose.yml", WEB)]);

@@ -92,7 +92,7 @@ macro_rules! whole_number {
 
 whole_number!(
     /// The version of the format.
-    Version(u32), (1..=1), "the version of the format, `1`,"
+    Version(u32), (1..=1), "`1`, the version of the format"
 );
 whole_number!(
     /// A TCP port.
@@ -228,7 +228,13 @@ impl Shape for Value {
         Some(match &node.content {
             Content::Null => Value::Null,
             Content::Bool(value) => (*value).into(),
-            Content::Integer(number) => i64::try_from(*number).ok()?.into(),
+            Content::Integer(number) => {
+                let Ok(number) = i64::try_from(*number) else {
+                    expected("a number of 64 bits", node, findings);
+                    return None;
+                };
+                number.into()
+            }
             Content::Float(number) => (*number).into(),
             Content::Text(text) => text.as_str().into(),
             Content::List(items) => items.iter().map(|item| Value::read(item, findings)).collect::<Option<_>>()?,
@@ -264,7 +270,8 @@ settings! {
 }
 
 /// What `tls` takes, for messages.
-pub const TLS_CHOICES: &str = "`internal` (the environment's own CA), `off` (plain HTTP) or `{ cert: FILE, key: FILE }`";
+pub const TLS_CHOICES: &str =
+    "`internal` (the environment's own CA), `off` (plain HTTP) or `{ cert: FILE, key: FILE }`";
 
 impl Shape for Tls {
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -275,7 +282,9 @@ impl Shape for Tls {
                 "internal" => Some(Self::Internal),
                 "auto" => Some(Self::Auto),
                 _ => {
-                    findings.error(&node.span, format!("`tls` cannot be `{text}`")).help(format!("write {TLS_CHOICES}"));
+                    findings
+                        .error(&node.span, format!("`tls` cannot be `{text}`"))
+                        .help(format!("write {TLS_CHOICES}"));
                     None
                 }
             },
