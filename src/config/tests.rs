@@ -327,6 +327,10 @@ fn what_cannot_run_twice_says_so_and_is_placed() {
         )],
     );
     case.project(&services("  site: { rollout: { strategy: stop-first } }\n"), None);
+    case.refuses(
+        &services("  site: { rollout: { strategy: stopfirst } }\n"),
+        &["8:32 `stopfirst` is not a choice here; did you mean `stop-first`?"],
+    );
 }
 
 #[test]
