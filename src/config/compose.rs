@@ -1,5 +1,6 @@
 //! The Compose model, its problems at their lines.
 
+use serde_json::Value;
 use stdlib::compose::{self, ComposeCli, Model};
 
 use super::{Diagnostic, sources::Sources};
@@ -7,16 +8,19 @@ use super::{Diagnostic, sources::Sources};
 /// What Compose says of the application, with its warnings.
 pub async fn read(cli: &ComposeCli, sources: &Sources) -> Result<(Model, Vec<Diagnostic>), Vec<Diagnostic>> {
     let (config, warnings) = cli.config().await.map_err(|words| vec![refused(&words, sources)])?;
-    let model = compose::read(&config).map_err(|problems| {
-        let place = |problem: compose::Problem| {
-            let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
-            let mut diagnostic = sources.diagnostic(&path, problem.message);
-            diagnostic.help = problem.hint.or(diagnostic.help);
-            diagnostic
-        };
-        problems.into_iter().map(place).collect::<Vec<_>>()
-    })?;
+    let model = model(&config, sources)?;
     Ok((model, warnings.into_iter().map(|words| sources.of_project(words)).collect()))
+}
+
+/// What Stagecraft can take of Compose's JSON, which is all of it, or each problem at its line.
+pub fn model(config: &Value, sources: &Sources) -> Result<Model, Vec<Diagnostic>> {
+    let place = |problem: compose::Problem| {
+        let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
+        let mut diagnostic = sources.diagnostic(&path, problem.message);
+        diagnostic.help = problem.hint.or(diagnostic.help);
+        diagnostic
+    };
+    compose::read(config).map_err(|problems| problems.into_iter().map(place).collect())
 }
 
 /// Compose's own words, at the place that they name.

@@ -8,8 +8,8 @@ const INGRESS_IMAGE: &str = "haproxy:3.2";
 const HTTP: u16 = 80;
 const HTTPS: u16 = 443;
 
-pub fn transfer(file: &File, findings: &mut Findings) -> Option<Transfer> {
-    let Some(images) = file.images.given() else { return Some(Transfer::Direct) };
+pub fn transfer(file: &File, findings: &mut Findings) -> Transfer {
+    let Some(images) = file.images.given() else { return Transfer::Direct };
     let registry = images.value.registry.given();
     match images.value.transfer.given() {
         Some(given) if given.value == HowTransferred::Registry => {
@@ -18,7 +18,7 @@ pub fn transfer(file: &File, findings: &mut Findings) -> Option<Transfer> {
                     .error(&given.span, "`transfer: registry` needs the place to push to")
                     .help("add `registry: registry.example.com/shop`");
             }
-            let given = registry?;
+            let Some(given) = registry else { return Transfer::Direct };
             let prefix = given.value.trim_end_matches('/');
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "./:_-".contains(c);
             if prefix.is_empty() || !prefix.chars().all(plain) || prefix.contains("//") {
@@ -26,7 +26,7 @@ pub fn transfer(file: &File, findings: &mut Findings) -> Option<Transfer> {
                     .error(&given.span, format!("`{}` is not a registry with a path", given.value))
                     .help("write it as in `docker push`, without a scheme or tag, such as `registry.example.com/shop`");
             }
-            Some(Transfer::Registry { prefix: prefix.to_owned() })
+            Transfer::Registry { prefix: prefix.to_owned() }
         }
         _ => {
             if let Some(given) = registry {
@@ -34,7 +34,7 @@ pub fn transfer(file: &File, findings: &mut Findings) -> Option<Transfer> {
                     .error(&given.key, "`registry` is for `transfer: registry`")
                     .help("add `transfer: registry`, or remove `registry`");
             }
-            Some(Transfer::Direct)
+            Transfer::Direct
         }
     }
 }
@@ -47,10 +47,11 @@ pub fn ingress(file: &File, findings: &mut Findings) -> IngressSettings {
         http: given.http.or(HTTP),
         https: given.https.or(HTTPS),
     };
-    if let Some(place) = given.https.given().or(given.http.given()).filter(|_| settings.http == settings.https) {
+    let ports = [given.https.given(), given.http.given()];
+    if let Some(port) = ports.into_iter().flatten().next().filter(|_| settings.http == settings.https) {
         findings
-            .error(&place.span, format!("HTTP and HTTPS cannot both have port {}", settings.http))
-            .help("give each its own");
+            .error(&port.span, format!("HTTP and HTTPS cannot both have port {}", settings.http))
+            .help("give each its own, with `http` and `https`");
     }
     settings
 }

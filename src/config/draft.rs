@@ -61,7 +61,9 @@ impl Draft {
         let home = hosts::home_of(&chosen, &hosts, findings);
         let ground = Ground { directory, hosts: &hosts, provider: ingress.provider };
         let services = services::settings(&chosen.services, ground, findings);
-        let project = file.project.value()?.clone();
+        // Compose can say what is wrong with its files whatever the project is called.
+        let unnamed = || ProjectName::new("unnamed").expect("a valid name");
+        let project = file.project.value().cloned().unwrap_or_else(unnamed);
         let compose = ComposeCli {
             directory: directory.to_owned(),
             files: files?,
@@ -75,7 +77,7 @@ impl Draft {
             environment: chosen.name,
             hosts,
             home: home?,
-            transfer: transfer?,
+            transfer,
             ingress,
             retain: file.retain.or(RETAIN),
             pipelines,
@@ -119,7 +121,7 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<File> {
         Err(unreadable) => {
             let mut diagnostic = Diagnostic::of_file(FILE, unreadable.message);
             diagnostic.span = unreadable.span;
-            diagnostic.source = text.to_owned();
+            text.clone_into(&mut diagnostic.source);
             diagnostic.help = unreadable.help.map(str::to_owned);
             findings.errors.push(diagnostic);
             None

@@ -41,19 +41,20 @@ pub fn choose(file: &File, wanted: Option<&str>, findings: &mut Findings) -> Opt
             (EnvironmentName::new(DEFAULT).expect("a valid name"), Environment::default())
         }
         (None, [(name, own)]) => (name.clone(), (*own).clone()),
+        // All their names are found wrong.
         (None, []) => return None,
         (None, _) => {
             let several = format!("there are several environments: {}", list(names.iter().map(|(name, _)| name)));
             findings.error(&place(file), several).help("choose one with `--env`");
             return None;
         }
-        (Some(wanted), _) => match names.iter().find(|(name, _)| name.as_str() == wanted) {
-            Some((name, own)) => (name.clone(), (*own).clone()),
-            None => {
+        (Some(wanted), _) => {
+            let Some((name, own)) = names.iter().find(|(name, _)| name.as_str() == wanted) else {
                 unknown(wanted, file, findings);
                 return None;
-            }
-        },
+            };
+            (name.clone(), (*own).clone())
+        }
     };
     Some(over(name, own, file))
 }
@@ -64,19 +65,14 @@ fn place(file: &File) -> Range<usize> {
 
 fn unknown(wanted: &str, file: &File, findings: &mut Findings) {
     let message = format!("there is no environment `{wanted}`");
-    match file.environments.value() {
-        Some(table) => {
-            let help = instead(wanted, table.names());
-            findings.error(&place(file), message).help(help);
-        }
-        None => {
-            let mut diagnostic = Diagnostic::of_file(super::FILE, message);
-            diagnostic.help(format!(
-                "the file has no `environments`: leave out `--env`, or add `environments: {{ {wanted}: }}`"
-            ));
-            findings.errors.push(diagnostic);
-        }
+    if let Some(table) = file.environments.value() {
+        let help = instead(wanted, table.names());
+        findings.error(&place(file), message).help(help);
+        return;
     }
+    let help =
+        format!("the file has no `environments`: leave out `--env`, or add `environments: {{ {wanted}: {{}} }}`");
+    findings.errors.push_mut(Diagnostic::of_file(super::FILE, message)).help(help);
 }
 
 fn over(name: EnvironmentName, own: Environment, file: &File) -> Chosen {

@@ -153,7 +153,7 @@ settings! {
     Ingress requires [] {
         /// `haproxy`, the default, or `none`: the application brings its own, and there are no routes.
         provider: IngressProvider,
-        /// The image of HAProxy. By default `haproxy:3.2`.
+        /// The proxy's image. By default `haproxy:3.2`.
         image: String,
         /// The port for HTTP. By default 80.
         http: Port,

@@ -36,11 +36,6 @@ impl Findings {
         self.errors.push_mut(diagnostic)
     }
 
-    pub fn warning(&mut self, span: &Range<usize>, message: impl Into<String>) -> &mut Diagnostic {
-        let diagnostic = self.diagnostic(span, message);
-        self.warnings.push_mut(diagnostic)
-    }
-
     /// Errors and warnings in the order of the text, those of other files after them.
     pub fn in_order(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         let sorted = |mut diagnostics: Vec<Diagnostic>| {

@@ -51,13 +51,13 @@ pub fn resolve(chosen: &Chosen, directory: &Path, findings: &mut Findings) -> Ve
 }
 
 fn same(one: &Address, other: &Address) -> bool {
-    match (one, other) {
-        (Address::Local, Address::Local) => true,
-        (Address::Ssh { address: a, port: b, jump: c, .. }, Address::Ssh { address: x, port: y, jump: z, .. }) => {
-            (a, b.unwrap_or(22), c) == (x, y.unwrap_or(22), z)
-        }
-        _ => false,
-    }
+    /// Where `ssh` connects without a port.
+    const SSH_PORT: u16 = 22;
+    let place = |address: &Address| match address {
+        Address::Local => None,
+        Address::Ssh { address, port, jump, .. } => Some((address.clone(), port.unwrap_or(SSH_PORT), jump.clone())),
+    };
+    place(one) == place(other)
 }
 
 fn address(named: &Named<Host>, directory: &Path, findings: &mut Findings) -> Option<Address> {
@@ -118,7 +118,7 @@ fn plain(text: &str, span: &Range<usize>, findings: &mut Findings) {
     }
 }
 
-/// The host that holds the environment's state: the one that is named, else the first.
+/// The host that holds the environment's state: the one that is named, else the first. `None` only without hosts.
 pub fn home_of(chosen: &Chosen, hosts: &[HostSettings], findings: &mut Findings) -> Option<HostName> {
     let Some(given) = chosen.state.given() else { return hosts.first().map(|host| host.name.clone()) };
     let found = hosts.iter().find(|host| host.name.as_str() == given.value);
@@ -126,7 +126,7 @@ pub fn home_of(chosen: &Chosen, hosts: &[HostSettings], findings: &mut Findings)
         let help = instead(&given.value, hosts.iter().map(|host| host.name.as_str()));
         findings.error(&given.span, format!("there is no host `{}`", given.value)).help(help);
     }
-    found.map(|host| host.name.clone())
+    found.or(hosts.first()).map(|host| host.name.clone())
 }
 
 /// The hosts that `on` names, by themselves or by role, in the order of the file.

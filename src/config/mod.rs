@@ -22,13 +22,18 @@ mod schema;
 mod services;
 mod shape;
 mod sources;
+mod starter;
 mod values;
 mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 pub use diagnostic::{Diagnostic, print, print_warnings};
 pub use pipelines::Pipeline;
 pub use project::{Project, environments, load, load_text};
 pub use schema::schema;
+pub use starter::{SCHEMA_FILE, Starter, StarterHost};
 
 /// The name of the file.
 pub const FILE: &str = "stagecraft.yml";

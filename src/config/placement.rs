@@ -193,13 +193,11 @@ impl Candidate<'_> {
 
     /// An error at the service's own line in stagecraft.yml, else in the Compose file.
     fn error<'f>(&self, message: impl Into<String>, findings: &'f mut Findings) -> &'f mut Diagnostic {
-        match self.settings {
-            Some(settings) => findings.error(&settings.key, message),
-            None => {
-                let diagnostic = self.application.sources.diagnostic(&["services", self.name.as_str()], message);
-                findings.errors.push_mut(diagnostic)
-            }
+        if let Some(settings) = self.settings {
+            return findings.error(&settings.key, message);
         }
+        let diagnostic = self.application.sources.diagnostic(&["services", self.name.as_str()], message);
+        findings.errors.push_mut(diagnostic)
     }
 }
 

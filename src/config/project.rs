@@ -20,6 +20,7 @@ use super::{
     placement::Placed,
     routes::{Entrance, Protection},
     sources::Sources,
+    values::Table,
 };
 
 /// One environment of a project, valid: every name resolves.
@@ -136,11 +137,7 @@ pub async fn load_text(
 pub fn environments(directory: &Path) -> Vec<String> {
     let Ok(text) = read(directory) else { return Vec::new() };
     let file = draft::parse(&text, &mut Findings::new(FILE, text.as_str()));
-    file.iter()
-        .filter_map(|file| file.environments.value())
-        .flat_map(|table| table.names())
-        .map(str::to_owned)
-        .collect()
+    file.iter().filter_map(|file| file.environments.value()).flat_map(Table::names).map(str::to_owned).collect()
 }
 
 fn read(directory: &Path) -> Result<String, Diagnostic> {

@@ -113,7 +113,11 @@ fn rollout(given: Option<&Given<super::file::Rollout>>, findings: &mut Findings)
     let Some(Given { value: rollout, .. }) = given else { return default };
     positive(&rollout.timeout, findings);
     Rollout {
-        strategy: rollout.strategy.or(Strategy::Rolling),
+        strategy: match rollout.strategy {
+            // One complaint is enough: the missing stop-first may be what is misspelt.
+            Setting::Wrong => Strategy::StopFirst,
+            Setting::Absent | Setting::Given(_) => rollout.strategy.or(Strategy::Rolling),
+        },
         drain: rollout.drain.or(default.drain),
         timeout: rollout.timeout.or(default.timeout),
         bake: rollout.bake.or(default.bake),

@@ -41,18 +41,13 @@ impl<T> Given<T> {
 }
 
 /// A key that may be left out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum Setting<T> {
+    #[default]
     Absent,
     /// It is there with a mistake, which is among the findings.
     Wrong,
     Given(Given<T>),
-}
-
-impl<T> Default for Setting<T> {
-    fn default() -> Self {
-        Self::Absent
-    }
 }
 
 impl<T> Setting<T> {
@@ -140,14 +135,17 @@ pub(super) fn twice(key: &str, first: &Range<usize>, second: &Range<usize>, find
 /// Reports that a place holds something else than it takes, such as `a whole number`.
 pub(super) fn expected(what: &str, node: &Node, findings: &mut Findings) {
     let found = match &node.content {
-        Content::Null => "nothing".to_owned(),
+        Content::Null => {
+            findings.error(&node.span, format!("there is no value: this should be {what}"));
+            return;
+        }
         Content::Bool(value) => format!("`{value}`"),
         Content::Integer(_) | Content::Float(_) => format!("the number {}", findings.text(&node.span)),
         Content::Text(text) => format!("the text `{text}`"),
         Content::List(_) => "a list".to_owned(),
         Content::Map(_) => "a map".to_owned(),
     };
-    findings.error(&node.span, format!("{what} should stand here, not {found}"));
+    findings.error(&node.span, format!("this should be {what}, not {found}"));
 }
 
 /// A struct of settings: its fields are the keys, their comments the schema's descriptions. An empty value is the same as

@@ -200,7 +200,6 @@ mod tests {
         format!("{}:{}:{}", json["file"].as_str().unwrap(), json["line"], json["column"])
     }
 
-    // spec: compose.unsupported
     #[test]
     fn finds_keys_and_items() {
         let (_directory, sources) = files(&[("docker-compose.yml", WEB)]);

@@ -92,7 +92,7 @@ macro_rules! whole_number {
 
 whole_number!(
     /// The version of the format.
-    Version(u32), (1..=1), "the version of the format, `1`,"
+    Version(u32), (1..=1), "`1`, the version of the format"
 );
 whole_number!(
     /// A TCP port.
@@ -228,7 +228,13 @@ impl Shape for Value {
         Some(match &node.content {
             Content::Null => Value::Null,
             Content::Bool(value) => (*value).into(),
-            Content::Integer(number) => i64::try_from(*number).ok()?.into(),
+            Content::Integer(number) => {
+                let Ok(number) = i64::try_from(*number) else {
+                    expected("a number of 64 bits", node, findings);
+                    return None;
+                };
+                number.into()
+            }
             Content::Float(number) => (*number).into(),
             Content::Text(text) => text.as_str().into(),
             Content::List(items) => items.iter().map(|item| Value::read(item, findings)).collect::<Option<_>>()?,
