@@ -1,6 +1,6 @@
 //! A definition as the engine's create request, as Docker Compose would write it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountBindOptions,
@@ -39,8 +39,8 @@ fn host_config(application: &Application, definition: &Definition) -> HostConfig
         binds: none_if_empty(binds),
         mounts: none_if_empty(mounts),
         tmpfs: Some(definition.tmpfs.clone().into_iter().collect()).filter(|tmpfs: &HashMap<_, _>| !tmpfs.is_empty()),
-        cap_add: none_if_empty(definition.cap_add.clone()),
-        cap_drop: none_if_empty(definition.cap_drop.clone()),
+        cap_add: capabilities(&definition.cap_add),
+        cap_drop: capabilities(&definition.cap_drop),
         init: definition.init,
         readonly_rootfs: definition.read_only.then_some(true),
         restart_policy: definition.restart.map(restart_policy),
@@ -63,6 +63,16 @@ fn host_config(application: &Application, definition: &Definition) -> HostConfig
 
 fn none_if_empty<T>(items: Vec<T>) -> Option<Vec<T>> {
     Some(items).filter(|items| !items.is_empty())
+}
+
+/// By the kernel's names, as Docker's own clients give them: `net_admin` is `CAP_NET_ADMIN`.
+fn capabilities(names: &[String]) -> Option<Vec<String>> {
+    let full = |name: &String| match name.to_ascii_uppercase() {
+        name if name == "ALL" || name.starts_with("CAP_") => name,
+        name => format!("CAP_{name}"),
+    };
+    let all: BTreeSet<String> = names.iter().map(full).collect();
+    if all.contains("ALL") { Some(vec!["ALL".to_owned()]) } else { none_if_empty(all.into_iter().collect()) }
 }
 
 fn whole(number: u64) -> i64 {

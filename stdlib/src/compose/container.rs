@@ -167,3 +167,115 @@ fn sort(value: Value) -> Value {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use serde_json::json;
+
+    use super::{ContainerSpec, config_hash, specify};
+    use crate::{
+        compose::fixture::{release, service},
+        model::{KeyedHash, Service},
+    };
+
+    const INGRESS: (&str, Ipv4Addr) = ("stagecraft-ingress", Ipv4Addr::new(10, 213, 0, 9));
+
+    fn of(service: &Service) -> ContainerSpec {
+        specify(&release(service.clone()), service, 2, None)
+    }
+
+    #[test]
+    fn a_plan_holds_the_whole_request_and_no_value() {
+        let spec = specify(&release(service()), &service(), 2, Some(INGRESS));
+        let config = config_hash(&spec);
+        assert_eq!(
+            serde_json::to_value(&spec).unwrap(),
+            json!({
+                "name": "shop-web-r12-2",
+                "config": config,
+                "body": {
+                    "AttachStderr": true,
+                    "AttachStdout": true,
+                    "HostConfig": {
+                        "Binds": ["shop_data:/data:rw"],
+                        "NetworkMode": "shop_default",
+                        "OomKillDisable": false,
+                    },
+                    "Image": "stagecraft/image:c0ffee00c0ffee00",
+                    "Labels": {
+                        "com.docker.compose.config-hash": config,
+                        "com.docker.compose.container-number": "2",
+                        "com.docker.compose.depends_on": "db:service_healthy:false",
+                        "com.docker.compose.image": "sha256:c0ffee00c0ffee00",
+                        "com.docker.compose.oneoff": "False",
+                        "com.docker.compose.project": "shop",
+                        "com.docker.compose.project.config_files": "stagecraft.yml",
+                        "com.docker.compose.service": "web",
+                        "com.docker.compose.version": "2.40.3",
+                        "io.stagecraft.config": config,
+                        "io.stagecraft.environment": "default",
+                        "io.stagecraft.project": "shop",
+                        "io.stagecraft.release": "12",
+                        "io.stagecraft.replica": "2",
+                        "io.stagecraft.role": "service",
+                        "io.stagecraft.service": "web",
+                    },
+                },
+                "environment": { "PASSWORD": "ab12" },
+                "unset": [],
+                "networks": [
+                    { "network": "shop_default", "aliases": ["shop-web-2", "web", "www"], "address": null },
+                    { "network": "stagecraft-ingress", "aliases": [], "address": "10.213.0.9" },
+                ],
+            })
+        );
+        let text = serde_json::to_string(&spec).unwrap();
+        let again: ContainerSpec = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, spec);
+        assert_eq!(serde_json::to_string(&again).unwrap(), text);
+    }
+
+    /// A version of Stagecraft that comes to another hash would replace every container that runs.
+    #[test]
+    fn the_hash_outlives_the_program() {
+        assert_eq!(config_hash(&of(&service())), "78906055e6ad99abf1f0c382f6d71f700d6c12daad868d25814f4a7845f9eeb0");
+    }
+
+    #[test]
+    fn the_hash_is_of_what_the_container_is() {
+        let hash = |replica, number, address| {
+            let mut release = release(service());
+            release.id.number = number;
+            config_hash(&specify(&release, &service(), replica, Some(("stagecraft-ingress", address))))
+        };
+        let unspecified = hash(1, 12, Ipv4Addr::UNSPECIFIED);
+        assert_eq!(unspecified, hash(2, 13, INGRESS.1));
+        assert_ne!(unspecified, config_hash(&of(&service())), "a route is a difference");
+
+        let changed = |change: fn(&mut Service)| {
+            let mut service = service();
+            change(&mut service);
+            config_hash(&of(&service)) != config_hash(&of(&super::tests::service()))
+        };
+        assert!(changed(|service| service.image.digest = "sha256:2".into()));
+        assert!(changed(|service| {
+            service.environment.insert("PASSWORD".into(), KeyedHash("cd34".into()));
+        }));
+        assert!(changed(|service| service.definition.volumes.clear()));
+        assert!(changed(|service| service.definition.container_name = Some("web".into())));
+        assert!(changed(|service| {
+            service.definition.environment_unset.insert("DEBUG".into());
+        }));
+        assert!(!changed(|service| service.replicas = 3));
+        assert!(!changed(|service| service.depends_on.clear()));
+    }
+
+    #[test]
+    fn a_container_name_is_its_name() {
+        let mut named = service();
+        named.definition.container_name = Some("store".into());
+        assert_eq!(of(&named).name, "store");
+    }
+}

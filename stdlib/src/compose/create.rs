@@ -122,6 +122,8 @@ fn settings(endpoint: &Endpoint) -> EndpointSettings {
             ipv4_address: Some(address.to_string()),
             ..EndpointIpamConfig::default()
         }),
+        // Compose gives it here too, and so it shows before the container has started.
+        ip_address: endpoint.address.map(|address| address.to_string()),
         ..EndpointSettings::default()
     }
 }

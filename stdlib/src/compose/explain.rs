@@ -88,7 +88,7 @@ impl Evidence {
     }
 
     fn exit(&self, host: &HostName, container: &str, values: &Values) -> Failure {
-        let failure = Failure::new(format!("{container} on {host} {}", self.end())).on(host);
+        let failure = Failure::new(format!("{container} on {host} {}", values.scrub(&self.end()))).on(host);
         self.with_detail(failure, values).hint(self.exit_hint(host, container))
     }
 

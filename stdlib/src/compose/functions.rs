@@ -112,3 +112,52 @@ fn up(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), Pla
     let call = Call { arguments: vec![Argument::Service(Box::new(service))], options: call.options.clone() };
     (rollout::functions::REPLACE.call)(planning, scope, &call)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RUN_JOB;
+    use crate::{
+        compose::{
+            Restart,
+            fixture::{empty_host, plan, release, service},
+        },
+        facts::{HostFacts, StateFacts},
+        function::Argument,
+        model::{JobTime, Service},
+    };
+
+    fn job() -> Service {
+        Service { job: Some(JobTime::Before), ..service() }
+    }
+
+    fn planned(service: &Service, host: HostFacts) -> Result<(Vec<String>, Vec<String>), String> {
+        let argument = Argument::Service(Box::new(service.clone()));
+        let planned = plan(&RUN_JOB, &release(service.clone()), host, argument);
+        let (operations, changes) = planned.map_err(|error| error.to_string())?;
+        Ok((operations.into_iter().map(|planned| planned.title).collect(), changes))
+    }
+
+    #[test]
+    fn a_job_runs_once_per_release() {
+        let run = ["run shop-web-r12-1".to_owned(), "remove shop-web-r12-1".to_owned()].to_vec();
+        assert_eq!(planned(&job(), empty_host()), Ok((run.clone(), vec!["> h1 web".into()])));
+        let live = |service| {
+            let state = StateFacts { current: Some(12), releases: vec![release(service)], ..StateFacts::default() };
+            HostFacts { state, ..empty_host() }
+        };
+        assert_eq!(planned(&job(), live(job())), Ok((vec![], vec![])));
+        let before = Service { replicas: 2, ..job() };
+        assert_eq!(planned(&job(), live(before)), Ok((run, vec!["> h1 web".into()])));
+    }
+
+    #[test]
+    fn a_service_is_no_job_and_a_job_does_not_restart() {
+        assert_eq!(planned(&service(), empty_host()), Err("service web is not a job".into()));
+        let mut restarting = job();
+        restarting.definition.restart = Some(Restart::Always);
+        assert_eq!(
+            planned(&restarting, empty_host()),
+            Err("job web has a `restart` policy that would start it again".into())
+        );
+    }
+}

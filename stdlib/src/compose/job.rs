@@ -64,23 +64,23 @@ impl RunJob {
         }
         Ok(host.remove_container(&self.spec.name).await?)
     }
+}
 
-    /// Waits for the end, and meanwhile says each line of the log.
-    async fn watch(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<i64> {
-        let say = async {
-            let query = LogQuery { follow: true, ..LogQuery::default() };
-            let Ok(mut lines) = host.logs(&self.spec.name, query).await else { return };
-            while let Some(Ok(line)) = lines.next().await {
-                cx.progress.say(cx.host.as_ref(), &cx.values.scrub(&line.text));
-            }
-        };
-        let wait = host.wait_container(&self.spec.name);
-        tokio::pin!(say, wait);
-        tokio::select! {
-            // The log ends with the container, or cannot be read.
-            () = &mut say => Ok(wait.await?),
-            code = &mut wait => Ok(code?),
+/// Waits for the end, and meanwhile says each line of the log.
+async fn watch(container: &str, cx: &Context, host: &Arc<dyn Host>) -> Result<i64> {
+    let say = async {
+        let query = LogQuery { follow: true, ..LogQuery::default() };
+        let Ok(mut lines) = host.logs(container, query).await else { return };
+        while let Some(Ok(line)) = lines.next().await {
+            cx.progress.say(cx.host.as_ref(), &cx.values.scrub(&line.text));
         }
+    };
+    let wait = host.wait_container(container);
+    tokio::pin!(say, wait);
+    tokio::select! {
+        // The log ends with the container, or cannot be read.
+        () = &mut say => Ok(wait.await?),
+        code = &mut wait => Ok(code?),
     }
 }
 
@@ -123,7 +123,7 @@ impl Operation for RunJob {
         }
         let code = match stage {
             Stage::Exited(code) => code,
-            _ => self.watch(cx, host).await?,
+            _ => watch(&self.spec.name, cx, host).await?,
         };
         if code == 0 { Ok(json!({ "exit": 0 })) } else { Err(explain_exit(host, &self.spec.name, &cx.values).await) }
     }

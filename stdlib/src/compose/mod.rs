@@ -6,6 +6,8 @@ mod container;
 mod create;
 mod definition;
 mod explain;
+#[cfg(test)]
+mod fixture;
 pub mod functions;
 mod job;
 mod preflight;

@@ -56,3 +56,47 @@ fn replicas(service: &Service) -> Result<(), PlanError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::{
+        compose::{
+            HealthCheck,
+            fixture::{empty_host, release, service},
+        },
+        model::{Service, Span},
+    };
+
+    fn refusal(change: fn(&mut Service)) -> Option<String> {
+        let mut service = service();
+        change(&mut service);
+        check(&release(service).application, &empty_host()).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_the_host_cannot_run_is_found_before_anything_changes() {
+        assert_eq!(refusal(|_| ()), None);
+        assert_eq!(refusal(|service| service.definition.platform = Some("linux/amd64".into())), None);
+        assert_eq!(
+            refusal(|service| service.definition.platform = Some("linux/arm64/v8".into())),
+            Some("service web is for linux/arm64/v8, and host h1 is linux/amd64".into())
+        );
+        let quick = |service: &mut Service| {
+            let start_interval = Some(Span::secs(1));
+            service.definition.healthcheck = Some(HealthCheck { start_interval, ..HealthCheck::default() });
+        };
+        assert_eq!(
+            refusal(quick),
+            Some("host h1: the health check of web has a `start_interval`, which its Docker engine 20.10.24 does not know".into())
+        );
+        let twice = |service: &mut Service| {
+            service.replicas = 2;
+            service.definition.container_name = Some("web".into());
+        };
+        assert_eq!(
+            refusal(twice),
+            Some("service web has 2 replicas on a host, and only one can have the container name web".into())
+        );
+    }
+}

@@ -35,33 +35,32 @@ struct Present {
     volumes: Vec<(String, bool)>,
 }
 
-impl Prepare {
-    async fn present(&self, cx: &Context) -> Result<Present> {
-        let host = cx.host()?;
-        let (networks, volumes) = tokio::try_join!(host.networks(), host.volumes())?;
-        let own = |labels: &HashMap<String, String>| {
-            let says = |label: &str, value: &str| labels.get(label).is_some_and(|found| found == value);
-            says(labels::RUN, cx.run.as_str()) && says(labels::KEY, cx.key.as_str())
-        };
-        let networks = networks.into_iter().filter_map(|network| {
-            let name = network.name?;
-            let planned = self.networks.iter().any(|planned| planned.name == name);
-            planned.then(|| (name, own(&network.labels.unwrap_or_default())))
-        });
-        let volumes =
-            volumes.into_iter().filter(|volume| self.volumes.iter().any(|planned| planned.name == volume.name));
-        Ok(Present {
-            networks: networks.collect(),
-            volumes: volumes.map(|volume| (volume.name, own(&volume.labels))).collect(),
-        })
-    }
+async fn present(planned: &Prepare, cx: &Context) -> Result<Present> {
+    let host = cx.host()?;
+    let (networks, volumes) = tokio::try_join!(host.networks(), host.volumes())?;
+    let own = |labels: &HashMap<String, String>| {
+        let says = |label: &str, value: &str| labels.get(label).is_some_and(|found| found == value);
+        says(labels::RUN, cx.run.as_str()) && says(labels::KEY, cx.key.as_str())
+    };
+    let networks = networks.into_iter().filter_map(|network| {
+        let name = network.name?;
+        let wanted = planned.networks.iter().any(|wanted| wanted.name == name);
+        wanted.then(|| (name, own(&network.labels.unwrap_or_default())))
+    });
+    let volumes = volumes.into_iter().filter(|volume| planned.volumes.iter().any(|wanted| wanted.name == volume.name));
+    Ok(Present {
+        networks: networks.collect(),
+        volumes: volumes.map(|volume| (volume.name, own(&volume.labels))).collect(),
+    })
+}
 
-    fn labels(&self, cx: &Context, kind: &str, key: &str, settings: String) -> HashMap<String, String> {
+impl Prepare {
+    fn labels(&self, cx: &Context, kind: &str, key: &str, settings: &str) -> HashMap<String, String> {
         let labels = [
             (PROJECT, self.compose_project.as_str()),
             (kind, key),
             ("com.docker.compose.version", COMPOSE_VERSION),
-            (labels::CONFIG, settings.as_str()),
+            (labels::CONFIG, settings),
             (labels::RUN, cx.run.as_str()),
             (labels::KEY, cx.key.as_str()),
         ];
@@ -71,7 +70,7 @@ impl Prepare {
     fn network(&self, cx: &Context, network: &Network) -> Option<NetworkCreateRequest> {
         let NetworkSpec::Created { driver, internal, labels, ipam } = &network.spec else { return None };
         let mut all: HashMap<String, String> = labels.clone().into_iter().collect();
-        all.extend(self.labels(cx, NETWORK, network.key.as_str(), network_settings(network)));
+        all.extend(self.labels(cx, NETWORK, network.key.as_str(), &network_settings(network)));
         Some(NetworkCreateRequest {
             name: network.name.clone(),
             driver: driver.clone(),
@@ -85,7 +84,7 @@ impl Prepare {
     fn volume(&self, cx: &Context, volume: &Volume) -> Option<VolumeCreateRequest> {
         let VolumeSpec::Created { driver, driver_opts, labels } = &volume.spec else { return None };
         let mut all: HashMap<String, String> = labels.clone().into_iter().collect();
-        all.extend(self.labels(cx, VOLUME, volume.key.as_str(), volume_settings(volume)));
+        all.extend(self.labels(cx, VOLUME, volume.key.as_str(), &volume_settings(volume)));
         Some(VolumeCreateRequest {
             name: Some(volume.name.clone()),
             driver: driver.clone(),
@@ -149,7 +148,7 @@ impl Operation for Prepare {
 
     async fn run(&self, cx: &Context) -> Result<Value> {
         let host = cx.host()?;
-        let present = self.present(cx).await?;
+        let present = present(self, cx).await?;
         let is_there = |list: &[(String, bool)], name: &str| list.iter().any(|(there, _)| there == name);
         for network in self.networks.iter().filter(|network| !is_there(&present.networks, &network.name)) {
             if let Some(request) = self.network(cx, network) {
@@ -166,7 +165,7 @@ impl Operation for Prepare {
 
     async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
         let host = cx.host()?;
-        let present = self.present(cx).await?;
+        let present = present(self, cx).await?;
         for (name, _) in present.networks.iter().filter(|(_, own)| *own) {
             host.remove_network(name).await?;
         }
@@ -177,7 +176,7 @@ impl Operation for Prepare {
     }
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
-        let present = self.present(cx).await?;
+        let present = present(self, cx).await?;
         let there = present.networks.len() + present.volumes.len();
         Ok(match there {
             0 => Probe::NotDone,

@@ -133,3 +133,87 @@ fn foreign(host: &HostFacts, kind: &str, name: &str) -> PlanError {
         "set `external: true` for it in the Compose file to use it, or give it another `name`",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::{
+        compose::{
+            fixture::{empty_host, host_name, plan, release, service},
+            functions::PREPARE,
+        },
+        facts::{HostFacts, NetworkFact, VolumeFact},
+        function::{Argument, PlanError},
+        model::{NetworkSpec, Release, VolumeSpec},
+        plan::Planned,
+    };
+
+    fn prepare(release: &Release, host: HostFacts) -> Result<(Vec<Planned>, Vec<String>), PlanError> {
+        plan(&PREPARE, release, host, Argument::Hosts(vec![host_name()]))
+    }
+
+    fn labels(kind: &str, key: &str) -> BTreeMap<String, String> {
+        let label = |name: &str, value: &str| (format!("com.docker.compose.{name}"), value.to_owned());
+        BTreeMap::from([label("project", "shop"), label(kind, key)])
+    }
+
+    fn network(labels: BTreeMap<String, String>) -> NetworkFact {
+        NetworkFact { name: "shop_default".into(), labels, subnets: vec![] }
+    }
+
+    fn refusal(release: &Release, host: HostFacts) -> (String, String) {
+        match prepare(release, host).expect_err("a refusal") {
+            PlanError::Refused { message, hint } => (message, hint.expect("a next step")),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_created() {
+        let (operations, changes) = prepare(&release(service()), empty_host()).unwrap();
+        let titles: Vec<_> = operations.iter().map(|planned| planned.title.as_str()).collect();
+        assert_eq!(titles, ["create network shop_default, volume shop_data"]);
+        assert_eq!(changes, ["+ h1 network shop_default", "+ h1 volume shop_data"]);
+    }
+
+    #[test]
+    fn what_compose_has_made_for_the_project_is_used() {
+        let volumes = vec![VolumeFact { name: "shop_data".into(), labels: labels("volume", "data") }];
+        let host = HostFacts { networks: vec![network(labels("network", "default"))], volumes, ..empty_host() };
+        assert_eq!(prepare(&release(service()), host).unwrap(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_others_have_made_is_refused() {
+        let host = HostFacts { networks: vec![network(BTreeMap::new())], ..empty_host() };
+        let (message, _) = refusal(&release(service()), host);
+        assert_eq!(message, "network shop_default on host h1 is there already and was not made for this project");
+    }
+
+    #[test]
+    fn other_settings_are_refused() {
+        let mut labels = labels("network", "default");
+        labels.insert(crate::labels::CONFIG.into(), "other".into());
+        let host = HostFacts { networks: vec![network(labels)], ..empty_host() };
+        let (message, hint) = refusal(&release(service()), host);
+        assert_eq!(
+            message,
+            "network shop_default on host h1 was made with other settings than the Compose file has now"
+        );
+        assert!(hint.ends_with("`docker network rm shop_default`"), "{hint}");
+    }
+
+    #[test]
+    fn an_external_one_must_be_there() {
+        let mut release = release(service());
+        release.application.networks[0].spec = NetworkSpec::External;
+        release.application.volumes[0].spec = VolumeSpec::External;
+        let (message, hint) = refusal(&release, empty_host());
+        assert_eq!(message, "host h1 has no network shop_default, which the Compose file declares external");
+        assert_eq!(hint, "create it there: `docker network create shop_default`, or remove `external`");
+        let volumes = vec![VolumeFact { name: "shop_data".into(), labels: BTreeMap::new() }];
+        let host = HostFacts { networks: vec![network(BTreeMap::new())], volumes, ..empty_host() };
+        assert_eq!(prepare(&release, host).unwrap(), (vec![], vec![]));
+    }
+}

@@ -222,11 +222,11 @@ fn go_duration(text: &str) -> Result<Span, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::go_duration;
+    use super::{Span, go_duration};
 
     #[test]
     fn reads_durations_as_compose_writes_them() {
-        let read = |text| go_duration(text).map(|span| span.as_millis());
+        let read = |text| go_duration(text).map(Span::as_millis);
         assert_eq!(read("1m30s"), Ok(90_000));
         assert_eq!(read("1h0m0s"), Ok(3_600_000));
         assert_eq!(read("500ms"), Ok(500));
