@@ -124,5 +124,6 @@ pub struct Function {
 
 /// Every library function: one line each.
 pub fn registry() -> Vec<Function> {
-    vec![image::functions::TRANSFER]
+    use crate::compose::functions::{PREPARE, RUN_JOB, UP};
+    vec![image::functions::TRANSFER, PREPARE, RUN_JOB, UP]
 }

@@ -143,7 +143,12 @@ fn decoder<O: Operation>() -> (&'static str, Decoder) {
 
 /// Every operation that a plan may hold: one line each.
 fn registry() -> Vec<(&'static str, Decoder)> {
-    vec![decoder::<image::Forget>(), decoder::<image::SendImages>()]
+    vec![
+        decoder::<crate::compose::Prepare>(),
+        decoder::<crate::compose::RunJob>(),
+        decoder::<image::Forget>(),
+        decoder::<image::SendImages>(),
+    ]
 }
 
 /// Makes a planned operation runnable.
