@@ -143,7 +143,9 @@ impl Work<'_> {
     /// Builds what is not there, in one call, each content once.
     async fn build(&self, wanted: &[Wanted<'_>], secrets: &BuildSecrets) -> Result<(), Failure> {
         let missing = wanted.iter().filter(|wanted| wanted.request.build.is_some() && !wanted.there);
-        let missing: BTreeMap<&str, &Wanted<'_>> = missing.map(|wanted| (wanted.reference.as_str(), wanted)).collect();
+        // The last of equal keys stays, so the other way round: the first service of a content is the one that is built.
+        let missing: BTreeMap<&str, &Wanted<'_>> =
+            missing.rev().map(|wanted| (wanted.reference.as_str(), wanted)).collect();
         if missing.is_empty() {
             return Ok(());
         }
