@@ -38,12 +38,10 @@ impl Gate {
         };
         // Whoever comes second to the same host waits here for the first one's permit and shares it.
         let mut held = slot.lock().await;
-        let permit = match held.upgrade() {
-            Some(permit) => permit,
-            None => {
-                let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
-                Arc::new(permit)
-            }
+        let permit = if let Some(permit) = held.upgrade() {
+            permit
+        } else {
+            Arc::new(Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed"))
         };
         *held = Arc::downgrade(&permit);
         Busy { _permit: Some(permit) }

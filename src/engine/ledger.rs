@@ -48,8 +48,9 @@ impl Ledger {
                 Entry::Failed { key, failure } => ledger.set(key, State::Failed(failure.clone())),
                 Entry::Stopped { key } => ledger.set(key, State::Stopped),
                 Entry::Undone { key } => ledger.set(key, State::Undone),
-                // An inverse that has begun, or failed, is run again.
+                // An inverse that has begun, or failed, is run again: as if nothing had been.
                 Entry::UndoStart { .. } | Entry::UndoFailed { .. } => {}
+                #[expect(clippy::match_same_arms, reason = "of the run, not of an operation")]
                 Entry::Begin { .. } | Entry::Resume | Entry::End { .. } => {}
             }
         }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 use stdlib::{
     failure::{Certainty, Failure},
+    model::Span,
     operation::{AnyOperation, Probe},
     plan::{Effect, Planned},
 };
@@ -59,18 +60,14 @@ impl Run {
             title: planned.title.clone(),
         });
         let began = Instant::now();
-        let attempt = match before {
-            Some(_) => self.take_up(planned, way).await,
-            None => match self.commit(Entry::Start { key: planned.key.clone() }).await {
-                Ok(()) => {
-                    self.ledger.set(&planned.key, State::Begun);
-                    self.try_again_and_again(planned, way).await
-                }
-                Err(_) => {
-                    self.say_ended(planned, OperationOutcome::Stopped, None, began);
-                    return Walked::Stopped;
-                }
-            },
+        let attempt = if before.is_some() {
+            self.take_up(planned, way).await
+        } else if self.commit(Entry::Start { key: planned.key.clone() }).await.is_ok() {
+            self.ledger.set(&planned.key, State::Begun);
+            self.try_again_and_again(planned, way).await
+        } else {
+            self.say_ended(planned, OperationOutcome::Stopped, None, began);
+            return Walked::Stopped;
         };
         self.record(planned, attempt, began)
     }
@@ -115,7 +112,7 @@ impl Run {
     /// One try. What is harmless to leave half done is let go when the run stops; anything else is seen to its end,
     /// since nobody could tell what an abandoned request still does to a host.
     async fn attempt(&self, planned: &Planned, way: Way) -> Attempt {
-        let deadline = planned.policy.timeout.map_or(self.timing.operation, |span| span.duration());
+        let deadline = planned.policy.timeout.map_or(self.timing.operation, Span::duration);
         let (operation, cx) = (Arc::clone(self.operation(planned)), self.context(planned));
         let span = info_span!("operation", run = %self.id, key = %planned.key, host = planned.host.as_ref().map(tracing::field::display));
         // A task of its own, so that a panic is this operation's failure and not the end of the engine.

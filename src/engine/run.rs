@@ -41,8 +41,8 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            operation: Duration::from_secs(4 * 60 * 60),
-            inverse: Duration::from_secs(10 * 60),
+            operation: Duration::from_hours(4),
+            inverse: Duration::from_mins(10),
             probe: Duration::from_secs(20),
             retry_pause: Duration::from_secs(1),
             inverse_pauses: [Duration::from_secs(1), Duration::from_secs(3)],

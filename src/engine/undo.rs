@@ -111,13 +111,12 @@ impl Run {
                     later.and(stays)
                 }
                 None => match self.invert(planned, &state).await {
-                    Inverted::Undone => later,
                     Inverted::Failed(failure) => {
                         let reason = Reason::Failed(planned.title.clone());
                         later.and(self.keep(planned, Why::InverseFailed(failure), reason))
                     }
-                    // Nothing more begins, whatever is returned.
-                    Inverted::CutOff => later,
+                    // After a cut nothing more begins, whatever is returned.
+                    Inverted::Undone | Inverted::CutOff => later,
                 },
             },
         }

@@ -96,11 +96,15 @@ fn tree(text: &mut String, node: &Node, depth: usize) {
         }
         Node::Sequence { key, nodes } => {
             let depth = title(text, &indent, key.name(), "", depth);
-            nodes.iter().for_each(|node| tree(text, node, depth));
+            for node in nodes {
+                tree(text, node, depth);
+            }
         }
         Node::Parallel { key, nodes } => {
             let depth = title(text, &indent, key.name(), " (at once)", depth);
-            nodes.iter().for_each(|node| tree(text, node, depth));
+            for node in nodes {
+                tree(text, node, depth);
+            }
         }
         Node::Guard { body, on_failure, always, .. } => {
             tree(text, body, depth);

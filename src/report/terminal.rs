@@ -47,8 +47,10 @@ impl Terminal {
         for bar in self.bars.drain(..) {
             self.painter.remove(&bar);
         }
+        // What cannot be cleared is a terminal that is gone.
+        let _ = self.painter.clear();
         for line in self.tree.lines(Timestamp::now()) {
-            self.keep(&line);
+            anstream::eprintln!("{line}");
         }
     }
 

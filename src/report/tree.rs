@@ -108,7 +108,7 @@ impl Tree {
 
     /// The lines to show now.
     pub fn lines(&self, now: Timestamp) -> Vec<String> {
-        let shown = self.rows.iter().filter(|row| self.shows(row));
+        let shown = self.rows.iter().filter(|row| row.kind != Kind::Lane);
         let mut lines: Vec<String> = shown.map(|row| self.line(row, now)).collect();
         if lines.len() > MOST_LINES {
             let more = lines.len() - (MOST_LINES - 1);
@@ -116,15 +116,6 @@ impl Tree {
             lines.push(format!("… {more} more"));
         }
         lines
-    }
-
-    /// Open steps are shown with what is inside, ended ones alone; an operation while it runs, and when it failed.
-    fn shows(&self, row: &Row) -> bool {
-        match (row.kind, row.end) {
-            (Kind::Lane, _) => false,
-            (Kind::Operation, Some((mark, _))) => mark == Mark::Failed,
-            (Kind::Step | Kind::Operation, _) => self.above(row).all(|step| step.end.is_none()),
-        }
     }
 
     fn line(&self, row: &Row, now: Timestamp) -> String {
@@ -139,7 +130,8 @@ impl Tree {
 
     /// `3 of 10 hosts`, while a step with lanes is open.
     fn lanes(&self, row: &Row) -> String {
-        let lanes = || self.below(&row.key).filter(|below| below.kind == Kind::Lane);
+        let lanes =
+            || self.rows.iter().filter(|lane| lane.kind == Kind::Lane && lane.key == row.key.child(&lane.label));
         match lanes().count() {
             0 => String::new(),
             _ if row.end.is_some() => String::new(),
@@ -164,10 +156,14 @@ impl Tree {
         self.rows.insert(place, Row { key, kind, label, began, end: None, says: String::new() });
     }
 
+    /// Of what has ended, steps stay without what was inside, and operations only when they failed.
     fn close(&mut self, key: &Key, mark: Mark, seconds: Seconds) {
         if let Some(row) = self.rows.iter_mut().rfind(|row| row.key == *key) {
             row.end = Some((mark, seconds));
         }
+        let failed = |row: &Row| row.kind == Kind::Operation && matches!(row.end, Some((Mark::Failed, _)));
+        let over = |row: &Row| is_inside(&row.key, key) || (row.key == *key && row.kind == Kind::Operation);
+        self.rows.retain(|row| failed(row) || !over(row));
     }
 
     fn close_undo(&mut self, time: Timestamp) {
@@ -318,7 +314,7 @@ mod tests {
             Event::UndoStarted { because: UndoReason::Failed },
             Event::InverseStarted { key: key(start), host: Some(host("web-2")), title: "start shop-web-r3-2".into() },
         ]);
-        let failed = "    ✗ web-2  start shop-web-r3-2  0.5 s  it exited with code 1";
+        let failed = "  ✗ web-2  start shop-web-r3-2  0.5 s  it exited with code 1";
         assert_eq!(
             picture(events.clone()),
             [

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use stdlib::{failure::Failure, plan::Effect};
 
-use super::world::{Act, Memory, World, bad, execution, good, guard, on, op, parallel, plan, retried, run, sequence};
+use super::world::{
+    Act, Deed, Memory, World, bad, execution, good, guard, on, op, parallel, plan, retried, run, sequence,
+};
 use crate::engine::{
     Ended, Event, Left, NotResumed, Outcome, execute,
     journal::{Entry, History},
@@ -54,7 +56,7 @@ async fn running_siblings_settle_before_the_undo_begins() {
 
 #[tokio::test]
 async fn a_repeatable_sibling_is_let_go_instead_of_waited_for() {
-    let waits = op("wait", Effect::Repeatable, Act { hangs: true, ..Act::default() });
+    let waits = op("wait", Effect::Repeatable, Act { deed: Deed::Hang, ..Act::default() });
     let (_, ended, _) = run(parallel("p", vec![waits, bad("c")])).await;
     assert_eq!(ended.outcome, Outcome::PutBack);
 }
@@ -79,7 +81,7 @@ async fn an_unknown_outcome_is_asked_about() {
 
 #[tokio::test]
 async fn a_panic_is_the_failure_of_its_operation() {
-    let panics = op("b", Effect::Reversible, Act { panics: true, ..Act::default() });
+    let panics = op("b", Effect::Reversible, Act { deed: Deed::Panic, ..Act::default() });
     let (world, ended, _) = run(sequence("", vec![good("a"), panics])).await;
     assert_eq!(ended.outcome, Outcome::PutBack);
     assert!(messages(&ended)[0].starts_with("do b: a bug in Stagecraft: "), "{ended:?}");
@@ -161,7 +163,7 @@ async fn a_guard_that_succeeded_is_undone_with_its_always() {
 
 #[tokio::test]
 async fn cancelling_undoes_what_has_begun() {
-    let cancels = op("b", Effect::Reversible, Act { cancels: true, ..Act::default() });
+    let cancels = op("b", Effect::Reversible, Act { deed: Deed::Cancel, ..Act::default() });
     let (world, ended, disk) = run(sequence("", vec![good("a"), cancels, good("c")])).await;
     assert_eq!((ended.outcome, ended.failures.len()), (Outcome::Cancelled, 0));
     assert_eq!(world.log(), ["run a", "run b", "undo b", "undo a"]);
@@ -170,7 +172,7 @@ async fn cancelling_undoes_what_has_begun() {
 
 #[tokio::test]
 async fn without_the_lock_nothing_begins_not_even_an_inverse() {
-    let loses = op("b", Effect::Reversible, Act { loses_lock: true, ..Act::default() });
+    let loses = op("b", Effect::Reversible, Act { deed: Deed::LoseLock, ..Act::default() });
     let (world, ended, disk) = run(sequence("", vec![good("a"), loses, good("c")])).await;
     assert_eq!(ended.outcome, Outcome::Left);
     assert_eq!(world.log(), ["run a", "run b"]);

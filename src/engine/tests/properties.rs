@@ -129,9 +129,10 @@ fn until_crash(plan: &Plan, world: &Arc<World>, history: &History, lines: usize)
     let (execution, _events) = execution(world, plan, &disk, history.next());
     let ended = block_on(async {
         let running = async {
-            match history.entries.is_empty() {
-                true => execute(execution).await,
-                false => resume(execution, history).await.unwrap(),
+            if history.entries.is_empty() {
+                execute(execution).await
+            } else {
+                resume(execution, history).await.unwrap()
             }
         };
         tokio::select! {
@@ -216,6 +217,7 @@ proptest! {
         }
         let ended = ended.expect("the last one does not crash");
         prop_assert_eq!(ended.outcome, expected.outcome);
+        prop_assert!(!world.log().iter().any(|line| line.starts_with("twice")), "{:?}", world.log());
         prop_assert_eq!(world.slots(), unbroken.slots());
         prop_assert_eq!(History::read(&bytes).unwrap().ended().map(|end| end.1), Some(expected.outcome));
     }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -35,19 +36,27 @@ pub struct Act {
     pub unknown: bool,
     /// It fails after it has changed the world.
     pub late: bool,
-    pub panics: bool,
     /// It ends only some time after this other operation has begun.
     pub after: Option<String>,
-    /// It never ends.
-    pub hangs: bool,
+    pub deed: Deed,
     /// It cannot say whether it has happened.
     pub mute: bool,
     /// How often its inverse fails.
     pub undo_fails: u32,
+}
+
+/// What an operation does beside its effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deed {
+    #[default]
+    Nothing,
+    Panic,
+    /// It never ends.
+    Hang,
     /// It cancels the run.
-    pub cancels: bool,
+    Cancel,
     /// It makes the lock be lost.
-    pub loses_lock: bool,
+    LoseLock,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +115,9 @@ impl Actor {
     async fn change(&self, cx: &Context) {
         let Some(slot) = &self.act.slot else { return };
         // Half of it, and a moment at which a crash may come.
+        if self.world.marks.lock().unwrap().get(&cx.key).is_some_and(|(_, whole)| *whole) {
+            self.world.note("twice", &cx.key);
+        }
         let before = self.world.set(slot, Some("half".into()));
         self.world.marks.lock().unwrap().entry(cx.key.clone()).or_insert((before, false));
         tokio::task::yield_now().await;
@@ -118,13 +130,13 @@ impl Actor {
 impl AnyOperation for Actor {
     async fn run(&self, cx: &Context) -> Result<Value> {
         self.world.note("run", &cx.key);
-        if self.act.cancels {
-            self.world.cancel.cancel();
+        match self.act.deed {
+            Deed::Nothing => {}
+            Deed::Panic => panic!("on demand"),
+            Deed::Hang => std::future::pending().await,
+            Deed::Cancel => self.world.cancel.cancel(),
+            Deed::LoseLock => self.world.lock_lost.cancel(),
         }
-        if self.act.loses_lock {
-            self.world.lock_lost.cancel();
-        }
-        assert!(!self.act.panics, "on demand");
         if let Some(other) = &self.act.after {
             while !self.world.log().contains(&format!("run {other}")) {
                 tokio::task::yield_now().await;
@@ -132,9 +144,6 @@ impl AnyOperation for Actor {
             for _ in 0..20 {
                 tokio::task::yield_now().await;
             }
-        }
-        if self.act.hangs {
-            std::future::pending::<()>().await;
         }
         let fails = self.world.count("run", &cx.key) <= self.act.fails;
         if fails && !self.act.late {
@@ -259,7 +268,7 @@ impl Disk for Memory {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut all = self.bytes.lock().unwrap();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let lines = all.iter().filter(|byte| **byte == b'\n').count();
+            let lines = all.split(|byte| *byte == b'\n').count() - 1;
             if self.crash_after.is_some_and(|limit| lines >= limit) {
                 self.crashed.cancel();
                 return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device"));
@@ -289,11 +298,11 @@ impl stdlib::host::LockGuard for Lock {
 
 /// No pauses: nothing in these tests waits for a clock.
 pub const TIMING: Timing = Timing {
-    operation: std::time::Duration::from_secs(600),
-    inverse: std::time::Duration::from_secs(600),
-    probe: std::time::Duration::from_secs(600),
-    retry_pause: std::time::Duration::ZERO,
-    inverse_pauses: [std::time::Duration::ZERO; 2],
+    operation: Duration::from_mins(10),
+    inverse: Duration::from_mins(10),
+    probe: Duration::from_mins(10),
+    retry_pause: Duration::ZERO,
+    inverse_pauses: [Duration::ZERO; 2],
 };
 
 pub fn execution(world: &Arc<World>, plan: &Plan, disk: &Memory, next: u64) -> (Execution, EventReceiver) {
