@@ -32,7 +32,7 @@ window() {
 }
 
 part_load() {
-  local i n began image=() failed sent in_deploy in_rollback floor quiet ratio
+  local i n began image=() versions failed sent in_deploy in_rollback floor quiet ratio
   rm -f "$WORK"/window.*
   timed deploy >/dev/null
   open_masters floor 3
@@ -58,6 +58,9 @@ part_load() {
   stop_load
   close_masters floor 3
 
+  # No failure among requests that met no new version would say nothing.
+  versions=$(jq '.versions | length' "$WORK/load.json")
+  [ "$versions" -gt "$DEPLOYS" ] || fail "only $versions versions answered the load, in $DEPLOYS deploys"
   failed=$(jq .failed "$WORK/load.json")
   sent=$(jq .sent "$WORK/load.json")
   row load "failed requests, 500/s to h1 and 50/s to each other host, $DEPLOYS deploys and $ROLLBACKS rollbacks" 0 \
