@@ -56,7 +56,7 @@ down() {
     return 0
   fi
   touch "$STATE/stop"
-  [ ! -d "$LAB_RUN" ] || "$LAB/down"
+  [ ! -f "$LAB_RUN/id" ] || "$LAB/down"
   if [ -e "$STATE/images.before" ] && docker version >/dev/null 2>&1; then
     if [ -e "$STATE/is-local" ]; then
       remove container docker ps -aq --filter "name=^$PROJECT"
@@ -149,7 +149,7 @@ under_load() {
   sleep 1
   touch "$STATE/stop"
   if ! wait $load; then
-    cat "$STATE/load.json" >&2 2>/dev/null || :
+    say "the requests that failed, one by one: $STATE/load.json"
     failed=yes
   fi
   cat "$STATE/load.txt"

@@ -48,7 +48,7 @@ needs_rust() {
   needs cc build-essential
   local channel wanted
   channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")
-  export PATH="$HOME/.cargo/bin:$PATH"
+  export PATH="$PATH:$HOME/.cargo/bin"
   if ! command -v rustup >/dev/null && command -v cargo >/dev/null; then
     wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
     if [ "$(printf '%s\n' "$wanted" "$(rustc --version | cut -d' ' -f2)" | sort -V | head -1)" = "$wanted" ]; then

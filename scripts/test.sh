@@ -45,7 +45,7 @@ needs shellcheck shellcheck
 step 'Formatting and lints'
 run cargo fmt --all --check
 run cargo fmt "${LABTOOL[@]}" --check
-run shellcheck scripts/*.sh .ci/run tests/lab/{settings,prepare,up,down,host,host-init,host-run}
+run shellcheck -x scripts/*.sh .ci/run tests/lab/{settings,prepare,up,down,host,host-init,host-run}
 run cargo clippy --workspace --all-targets --features lab --locked -- -D warnings
 run cargo clippy "${LABTOOL[@]}" --target-dir "$CACHE/labtool-target" --all-targets --locked -- -D warnings
 

@@ -132,8 +132,8 @@ impl Report {
                 self.failures_between = Some(self.failures_between.map_or((at, at), |(a, b)| (a.min(at), b.max(at))));
                 if self.failures.len() < LISTED_FAILURES {
                     self.failures.push(json!({
-                        "at_s": at, "target": target, "kind": kind, "connection": wire, "reason": reason,
-                        "ms": latency.as_secs_f64() * 1000.0,
+                        "at_s": rounded(at), "target": target, "kind": kind, "connection": wire, "reason": reason,
+                        "ms": rounded(latency.as_secs_f64() * 1000.0),
                     }));
                 }
                 reason
@@ -174,13 +174,17 @@ impl Report {
         }
         let mut json = self.all.json();
         let seconds = self.sending.unwrap_or_else(|| self.began.elapsed());
-        json["seconds"] = json!(seconds.as_secs_f64());
+        json["seconds"] = json!(rounded(seconds.as_secs_f64()));
         json["rate"] = json!(u128::from(self.all.sent) * 1000 / seconds.as_millis().max(1));
-        json["failures_between_s"] = json!(self.failures_between);
+        json["failures_between_s"] = json!(self.failures_between.map(|(first, last)| (rounded(first), rounded(last))));
         json["failures"] = Value::Array(self.failures);
         json["targets"] = self.targets.iter_mut().map(|(name, counts)| (name.clone(), counts.json())).collect();
         Ok(Finished { sent: self.all.sent, failed: self.all.failed, json })
     }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 fn kind_name(kind: Kind) -> &'static str {
