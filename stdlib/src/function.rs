@@ -122,9 +122,5 @@ pub struct Function {
 
 /// Every library function: one line each.
 pub fn registry() -> Vec<Function> {
-    vec![
-        release::functions::COMMIT,
-        rollout::functions::REMOVE,
-        rollout::functions::REPLACE,
-    ]
+    vec![release::functions::COMMIT, rollout::functions::REMOVE, rollout::functions::REPLACE]
 }
