@@ -74,7 +74,7 @@ fn read(function: &Function, cx: &NativeCallContext<'_>, arguments: Vec<Dynamic>
         let type_name = type_name(cx, &value);
         arguments.push(argument(parameter.kind, value).ok_or_else(|| {
             let takes = kind(parameter.kind);
-            Trouble::new(format!("`{}` takes a {takes} as its {}, not a {type_name}", described.path(), parameter.name))
+            Trouble::new(format!("`{}` takes a {takes} as its {}, not {type_name}", described.path(), parameter.name))
                 .help(example(parameter.kind).map(str::to_owned))
         })?);
     }
@@ -117,7 +117,7 @@ fn options_map(described: &Callable, cx: &NativeCallContext<'_>, options: Dynami
     let path = described.path();
     let type_name = type_name(cx, &options);
     let Some(map) = options.try_cast::<Map>() else {
-        return Err(Trouble::new(format!("`{path}` takes its options as a map `#{{ … }}`, not a {type_name}")));
+        return Err(Trouble::new(format!("`{path}` takes its options as a map `#{{ … }}`, not {type_name}")));
     };
     if let Some(unknown) = map.keys().find(|key| described.options.iter().all(|option| option.name != key.as_str())) {
         return Err(unknown_option(&path, unknown, &described.options));
@@ -134,14 +134,14 @@ pub fn unknown_option(function: &str, key: &str, options: &[OptionDoc]) -> Troub
 
 /// In the words of the reference.
 pub fn type_name(cx: &NativeCallContext<'_>, value: &Dynamic) -> String {
+    let elements = value.read_lock::<Array>().and_then(|list| list.first().map(|element| type_name(cx, element)));
     match cx.engine().map_type_name(value.type_name()) {
-        "string" => "text",
-        "array" => "list",
-        "i64" => "int",
-        "f64" => "float",
-        "()" => "() (nothing)",
-        "Fn" => "closure",
-        other => other,
+        "string" => "text".to_owned(),
+        "array" => elements.map_or("an empty list".to_owned(), |element| format!("a list of {element}")),
+        "i64" => "int".to_owned(),
+        "f64" => "float".to_owned(),
+        "()" => "() (nothing)".to_owned(),
+        "Fn" => "a closure".to_owned(),
+        other => other.to_owned(),
     }
-    .to_owned()
 }

@@ -4,6 +4,8 @@
 
 mod bind;
 mod catalog;
+mod check;
+mod definitions;
 mod error;
 mod evaluate;
 mod find;
@@ -12,6 +14,7 @@ mod nearest;
 mod nouns;
 mod order;
 mod parameters;
+mod reference;
 #[cfg(test)]
 mod sample;
 mod state;
@@ -21,7 +24,10 @@ mod syntax;
 mod tests;
 mod trouble;
 
+pub use check::check;
+pub use definitions::definitions;
 pub use error::{RecipeError, ScriptError};
 pub use evaluate::{Evaluated, Inputs, evaluate};
 pub use find::{Recipe, built_in, find, list, own_path};
 pub use parameters::{Parameter, ParameterKind, parameters};
+pub use reference::reference;

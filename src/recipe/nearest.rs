@@ -1,7 +1,7 @@
 //! The known name that a mistaken one was probably meant to be.
 
 /// Names more distant than this share of their length are not suggested.
-const CLOSE: f64 = 0.6;
+const CLOSE: f64 = 0.62;
 
 /// The most similar of the known names, when one is similar at all.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

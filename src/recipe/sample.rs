@@ -15,6 +15,7 @@ use stdlib::{
         Strategy, Tls, Topology, Transfer,
     },
     plan::{Node, Scope},
+    release::Commit,
     rollout::Stop,
 };
 
@@ -218,6 +219,58 @@ fn touch(_: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanErr
     Ok(())
 }
 
+/// What the built-in recipes call, each as one operation that says so: for tests of the recipes themselves.
+pub fn stand_ins() -> Vec<Function> {
+    const SERVICE: &[Parameter] = &[Parameter { name: "service", kind: Kind::Service }];
+    const HOSTS: Parameter = Parameter { name: "hosts", kind: Kind::Hosts };
+    const IMAGES: Parameter = Parameter { name: "images", kind: Kind::Images };
+    let function =
+        |module, name, parameters, call| Function { module, name, docs: "", parameters, options: None, call };
+    vec![
+        function("image", "transfer", &[IMAGES, HOSTS], |_, scope, call| {
+            let images = call.images(0).iter().map(|image| image.source.as_str());
+            note(scope, format!("transfer {} to {}", list(images), list(call.hosts(1).iter().map(HostName::as_str))))
+        }),
+        function("compose", "prepare", &[HOSTS], |_, scope, call| {
+            note(scope, format!("prepare {}", list(call.hosts(0).iter().map(HostName::as_str))))
+        }),
+        function("compose", "run_job", SERVICE, |_, scope, call| note(scope, format!("run {}", call.service(0).name))),
+        function("rollout", "replace", SERVICE, |_, scope, call| {
+            note(scope, format!("replace {}", call.service(0).name))
+        }),
+        function("rollout", "remove", &[Parameter { name: "service", kind: Kind::Text }], |_, scope, call| {
+            note(scope, format!("remove {}", call.text(0)))
+        }),
+        function("release", "commit", &[], |planning, scope, _| {
+            let compose_project = planning.application.compose_project();
+            scope.operation(None, &Commit { compose_project, number: planning.release.id.number });
+            Ok(())
+        }),
+    ]
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join("+")
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what a library function returns")]
+fn note(scope: &mut Scope, text: String) -> Result<(), PlanError> {
+    scope.operation(None, &Stop { id: String::new(), name: text, grace: Span::secs(0) });
+    Ok(())
+}
+
+/// Evaluates a built-in recipe with [`stand_ins`], and returns what it does, in order.
+pub fn built_in(
+    name: &str,
+    inputs: Inputs,
+    args: &[(&str, &str)],
+) -> Result<(Vec<String>, Evaluated), Box<RecipeError>> {
+    let recipe = super::built_in(name).expect("a built-in recipe");
+    let evaluated = evaluate(recipe, inputs, args, stand_ins())?;
+    let titles = evaluated.root.operations().map(|planned| planned.title.replace("stop ", "")).collect();
+    Ok((titles, evaluated))
+}
+
 /// The library and `lab::touch`.
 pub fn functions() -> Vec<Function> {
     let mut functions = function::registry();
@@ -227,8 +280,17 @@ pub fn functions() -> Vec<Function> {
 
 /// Evaluates a script against these inputs, with no host connected.
 pub fn evaluated(source: &str, inputs: Inputs, args: &[(&str, &str)]) -> Result<Evaluated, Box<RecipeError>> {
+    evaluate(recipe(source), inputs, args, functions())
+}
+
+fn evaluate(
+    recipe: Recipe,
+    inputs: Inputs,
+    args: &[(&str, &str)],
+    functions: Vec<Function>,
+) -> Result<Evaluated, Box<RecipeError>> {
     let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let script = Script { recipe: recipe(source), inputs, args, hosts: Hosts::default(), functions: functions() };
+    let script = Script { recipe, inputs, args, hosts: Hosts::default(), functions };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(script.evaluate())
 }

@@ -112,7 +112,7 @@ fn lanes(
 
 fn closure(cx: &NativeCallContext<'_>, takes: &str, value: Dynamic) -> Result<FnPtr, Raised> {
     let found = type_name(cx, &value);
-    let wrong = || Trouble::new(format!("{takes}, not a {found}")).help("write `|| …`".to_owned());
+    let wrong = || Trouble::new(format!("{takes}, not {found}")).help("write `|| …`".to_owned());
     value.try_cast::<FnPtr>().ok_or_else(|| wrong().into())
 }
 

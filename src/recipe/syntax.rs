@@ -98,6 +98,13 @@ pub fn functions(ast: &AST) -> Vec<(String, usize)> {
     named.map(|function| (function.name.to_owned(), function.params.len())).collect()
 }
 
+/// Where the script defines this function.
+pub fn definition(ast: &AST, name: &str) -> Position {
+    ast.iter_fn_def()
+        .find(|function| function.name == name)
+        .map_or(Position::NONE, |function| function.body.start_position())
+}
+
 /// Where the bodies of `try` begin and end.
 pub fn guarded_by_try(ast: &AST) -> Vec<(Position, Position)> {
     let mut bodies = Vec::new();

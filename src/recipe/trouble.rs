@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rhai::{Dynamic, EvalAltResult, ParseError, ParseErrorType, Position};
+use rhai::{AST, Dynamic, EvalAltResult, ParseError, ParseErrorType, Position};
 
 use super::{
     Recipe,
@@ -10,6 +10,7 @@ use super::{
     error::ScriptError,
     limits,
     nearest::suggestion,
+    syntax,
 };
 
 pub type Raised = Box<EvalAltResult>;
@@ -72,7 +73,7 @@ fn undefined(name: &str, catalog: &Catalog) -> (String, Option<String>) {
 }
 
 /// A script that ended with an error.
-pub fn of_running(recipe: &Recipe, raised: Raised, catalog: &Catalog) -> ScriptError {
+pub fn of_running(recipe: &Recipe, ast: &AST, raised: Raised, catalog: &Catalog) -> ScriptError {
     let mut calls = Vec::new();
     let mut place = Position::NONE;
     let mut error = *raised;
@@ -90,6 +91,10 @@ pub fn of_running(recipe: &Recipe, raised: Raised, catalog: &Catalog) -> ScriptE
         };
     }
     let position = match error.take_position() {
+        // Rhai doesn't say where.
+        Position::NONE if matches!(error, EvalAltResult::ErrorDataRace(..)) => {
+            syntax::captured_in_own_chain(ast).first().map_or(place, |(_, position)| *position)
+        }
         Position::NONE => place,
         position => position,
     };
