@@ -57,8 +57,8 @@ fn calls(ast: &AST, catalog: &Catalog, mistakes: &mut Mistakes<'_>) {
         }
         let Some(function) = catalog.function(&call.name) else { continue };
         options(function, &call, mistakes);
-        let tried = tries.iter().any(|(start, end)| (*start..*end).contains(&call.position));
-        if tried && function.module.is_some() {
+        let caught = tries.iter().any(|(start, end)| (*start..*end).contains(&call.position));
+        if caught && function.module.is_some() {
             let message =
                 format!("`try` does not catch what `{}` does: it happens later, when the plan runs", call.name);
             mistakes.add(call.position, message, Some("use `guard` with `on_failure`".to_owned()));

@@ -115,6 +115,7 @@ impl State {
     }
 
     /// Refuses for good: `try` cannot go on from here.
+    #[expect(clippy::unnecessary_box_returns, reason = "Rhai's errors are boxed everywhere")]
     pub fn refuse(&self, trouble: Trouble, position: Position) -> Raised {
         self.grow().refused.get_or_insert((trouble.clone(), position));
         trouble.at(position)

@@ -2,10 +2,6 @@
 
 use super::sample::{after, application, built_in, container, evaluated, inputs, logged, outline, planned, refused};
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 #[test]
 fn structure_becomes_nodes() {
     let plan = planned(
@@ -328,7 +324,7 @@ fn a_release_is_restored() {
 fn with_nothing_to_go_back_to_a_rollback_says_so() {
     let (message, help) = refused("release::restore(\"previous\");");
     assert_eq!(message, "recipes/own.rhai:1: there is no release to go back to: nothing is deployed yet");
-    assert_eq!(help, some("`stagecraft deploy` makes the first"));
+    assert_eq!(help.as_deref(), Some("`stagecraft deploy` makes the first"));
     let error = evaluated("release::restore(\"previous\");", after(&[application()]), &[]).unwrap_err();
     assert_eq!(error.to_string(), "recipes/own.rhai:1: there is no release to go back to: 1 c1 is the first");
 }
