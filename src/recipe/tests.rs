@@ -93,7 +93,7 @@ fn nouns_answer() {
     assert_eq!(
         log,
         [
-            "shop default [db, migrate, web] [shop-db, shop-web, shop-haproxy]",
+            "shop default [db, migrate, web] [shop-db, shop-web]",
             "[web-1, web-2] 2 shop-web rolling shop.example.com:3000 [\"DATABASE_URL\"]",
             "[db, migrate, web] [migrate] [migrate]",
             "web-2 203.0.113.11 [\"web\", \"db\"] a 28.5.2 linux/amd64 true",
@@ -124,7 +124,7 @@ fn deploy_rolls_out_in_the_order_of_dependencies() {
     assert_eq!(
         steps,
         [
-            "transfer shop-db+shop-web+shop-haproxy to web-1+web-2",
+            "transfer shop-db+shop-web to web-1+web-2",
             "prepare web-1+web-2",
             "replace db",
             "run migrate",
@@ -148,7 +148,7 @@ fn rollback_goes_to_an_earlier_release_and_runs_no_job() {
     assert_eq!(
         steps,
         [
-            "transfer shop-db+shop-web+shop-old-web+shop-haproxy to web-1+web-2",
+            "transfer shop-db+shop-web+shop-old-web to web-1+web-2",
             "prepare web-1+web-2",
             "replace db",
             "replace web",

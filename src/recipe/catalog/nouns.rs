@@ -45,7 +45,7 @@ pub const NOUNS: &[Noun] = &[
             property(
                 "images",
                 "list of Image",
-                "Every image that the application needs, the ingress's own included, each once.",
+                "The images of its services, each once. The ingress's own is none of them: `image::transfer` sees to it.",
             ),
             property(
                 "removed",
