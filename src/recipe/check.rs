@@ -91,7 +91,7 @@ fn hidden(ast: &AST, catalog: &Catalog, mistakes: &mut Mistakes<'_>) {
 #[cfg(test)]
 mod tests {
     use super::check;
-    use crate::recipe::sample::recipe;
+    use crate::recipe::{built_in, sample::recipe};
 
     /// `line: message (help)` for each.
     fn mistakes(source: &str) -> Vec<String> {
@@ -139,6 +139,14 @@ param("x", #{ fallback: [] });
     #[test]
     fn a_syntax_error_is_the_only_mistake() {
         assert_eq!(mistakes("let x = 1;\nlet = 2;").len(), 1);
+    }
+
+    // spec: recipe.builtin
+    #[test]
+    fn the_built_in_recipes_have_none() {
+        for name in ["deploy", "rollback"] {
+            assert_eq!(check(&built_in(name).unwrap()), [], "{name}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     facts::Facts,
+    image,
     model::{Application, HostName, Image, Release, RunId, Service, Topology},
     plan::{Scope, ScopeError},
     release, rollout,
@@ -122,5 +123,14 @@ pub struct Function {
 
 /// Every library function: one line each.
 pub fn registry() -> Vec<Function> {
-    vec![release::functions::COMMIT, rollout::functions::REMOVE, rollout::functions::REPLACE]
+    use crate::compose::functions::{PREPARE, RUN_JOB, UP};
+    vec![
+        PREPARE,
+        RUN_JOB,
+        UP,
+        image::functions::TRANSFER,
+        release::functions::COMMIT,
+        rollout::functions::REMOVE,
+        rollout::functions::REPLACE,
+    ]
 }

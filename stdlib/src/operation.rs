@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     failure::Failure,
     host::{Host, Hosts},
+    image,
     model::{HostName, Identity, Release, RunId, Values},
     plan::{Effect, Key, Planned},
 };
@@ -142,7 +143,12 @@ fn decoder<O: Operation>() -> (&'static str, Decoder) {
 
 /// Every operation that a plan may hold: one line each.
 fn registry() -> Vec<(&'static str, Decoder)> {
-    vec![]
+    vec![
+        decoder::<crate::compose::Prepare>(),
+        decoder::<crate::compose::RunJob>(),
+        decoder::<image::Forget>(),
+        decoder::<image::SendImages>(),
+    ]
 }
 
 /// Makes a planned operation runnable.

@@ -1,1 +1,114 @@
 //! `compose::…` as recipes call it.
+
+use super::{container::specify, definition::Restart, job::RunJob, preflight::refused, stand};
+use crate::{
+    function::{Argument, Call, Function, Kind, Parameter, PlanError, Planning},
+    model::{Service, Strategy},
+    plan::{Action, Change, Scope, ScopeError},
+    rollout::{self, Remove},
+};
+
+pub const PREPARE: Function = Function {
+    module: "compose",
+    name: "prepare",
+    docs: "Creates the networks and volumes that the services of these hosts need and the hosts lack.\n\n\
+        They have Compose's own labels, so that Docker Compose takes them for its own. One that is there is left as it is; \
+        one that was made for something else, or with other settings, is an error, and so is an `external` one that is not \
+        there. What cannot run on a host (another platform, an engine that is too old) is found here, before anything is \
+        changed. An undo removes what was created. Volumes are never removed otherwise.",
+    parameters: &[Parameter { name: "hosts", kind: Kind::Hosts }],
+    options: None,
+    call: prepare,
+};
+
+pub const RUN_JOB: Function = Function {
+    module: "compose",
+    name: "run_job",
+    docs: "Runs a job's container to its end, on the first of its hosts.\n\n\
+        Once per release: nothing is appended when the application is the one that is live. The last line of its log is its \
+        progress; an exit code other than 0 is a failure that shows the end of the log. A job cannot be undone: what came \
+        before it stays when the run fails later; one that has failed is not begun again by `retry`. Its container is removed after `release::commit`. It has no deadline but \
+        its step's `timeout`.",
+    parameters: &[Parameter { name: "service", kind: Kind::Service }],
+    options: None,
+    call: run_job,
+};
+
+pub const UP: Function = Function {
+    module: "compose",
+    name: "up",
+    docs: "Puts a service's containers on all its hosts the plain way, as `docker compose up` does: missing ones are created, \
+        and of those that differ the old one ends before the new one starts.\n\n\
+        For what needs no care; `rollout::replace` leaves no gap. Containers that are already what they should be are left \
+        alone. Old ones are kept, stopped, until `release::commit`.",
+    parameters: &[Parameter { name: "service", kind: Kind::Service }],
+    options: None,
+    call: up,
+};
+
+fn prepare(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
+    before_commit(scope)?;
+    stand::prepare(planning, scope, call.hosts(0))
+}
+
+fn before_commit(scope: &Scope) -> Result<(), PlanError> {
+    if scope.committed() { Err(ScopeError::AfterCommit.into()) } else { Ok(()) }
+}
+
+fn run_job(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
+    before_commit(scope)?;
+    let service = call.service(0);
+    check_job(service)?;
+    let host = service.hosts.first().and_then(|name| planning.facts.host(name)).ok_or_else(|| {
+        refused(format!("job {} has no host to run on", service.name), "name one with `on` in stagecraft.yml")
+    })?;
+    let left = host
+        .containers
+        .iter()
+        .filter(|fact| fact.ours.as_ref().is_some_and(|ours| ours.job && ours.service == service.name));
+    for container in left {
+        scope.defer(&host.name, &Remove { id: container.id.clone(), name: container.name.clone() });
+    }
+    if planning.live().is_some_and(|live| live.application == planning.release.application) {
+        return Ok(());
+    }
+    let spec = specify(planning.release, service, 1, None);
+    let digest = service.image.digest.trim_start_matches("sha256:");
+    scope.change(Change {
+        host: host.name.clone(),
+        subject: service.name.to_string(),
+        action: Action::Run,
+        from: None,
+        to: Some(format!("image {}", digest.chars().take(8).collect::<String>())),
+        because: Vec::new(),
+    });
+    scope.defer(&host.name, &Remove { id: spec.name.clone(), name: spec.name.clone() });
+    scope.sequence(&format!("job {}", service.name), |scope| {
+        scope.operation(Some(&host.name), &RunJob { service: service.name.clone(), spec });
+    });
+    Ok(())
+}
+
+/// A job that its engine would start again and again has no end to wait for.
+fn check_job(service: &Service) -> Result<(), PlanError> {
+    if service.job.is_none() {
+        return Err(refused(
+            format!("service {} is not a job", service.name),
+            "give it `job: before` in stagecraft.yml, or replace it by `rollout::replace`",
+        ));
+    }
+    match service.definition.restart {
+        None | Some(Restart::No) => Ok(()),
+        Some(_) => Err(refused(
+            format!("job {} has a `restart` policy that would start it again", service.name),
+            "take `restart` out of its definition in the Compose file",
+        )),
+    }
+}
+
+fn up(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
+    let mut service = call.service(0).clone();
+    service.rollout.strategy = Strategy::StopFirst;
+    let call = Call { arguments: vec![Argument::Service(Box::new(service))], options: call.options.clone() };
+    (rollout::functions::REPLACE.call)(planning, scope, &call)
+}

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Host, Result};
-use crate::model::HostSettings;
+use super::{Host, Result, local, ssh};
+use crate::model::{Address, HostSettings};
 
 /// Connects within 10 s, and asks the engine who it is.
 pub async fn connect(settings: &HostSettings) -> Result<Arc<dyn Host>> {
-    let _ = settings;
-    todo!()
+    match &settings.address {
+        Address::Local => local::connect(&settings.name).await,
+        Address::Ssh { .. } => ssh::connect(settings).await,
+    }
 }

@@ -17,7 +17,15 @@ use futures_util::stream::BoxStream;
 use crate::model::{HostName, Span};
 
 mod connect;
+mod door;
+mod engine;
 mod error;
+mod local;
+mod lock;
+mod machine;
+mod pulse;
+mod ssh;
+mod usage;
 
 pub use connect::connect;
 pub use error::HostError;
