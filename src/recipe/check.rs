@@ -150,6 +150,11 @@ param("x", #{ fallback: [] });
     }
 
     #[test]
+    fn neither_has_what_recipe_new_writes() {
+        assert_eq!(mistakes(include_str!("../cli/recipe_template.rhai")), [] as [String; 0]);
+    }
+
+    #[test]
     fn what_scripts_may_do_is_no_mistake() {
         let source = r#"
 let total = 0;

@@ -286,6 +286,12 @@ fn a_refusal_that_a_script_catches_still_ends_it() {
 }
 
 #[test]
+fn a_question_without_an_answer_can_be_caught() {
+    let log = logged("try { hosts(\"wbe\"); } catch (error) { log(error.message); log(`${error}`); }");
+    assert_eq!(log, ["there is no host or role `wbe`"; 2]);
+}
+
+#[test]
 fn hosts_are_asked_before_they_are_changed() {
     let (message, _) = refused("lab::touch(hosts(\"db\"));\nhosts(\"db\")[0].query(\"uptime\");");
     assert_eq!(message, "recipes/own.rhai:2: `web-2` is read after the plan has changed it; read it before");

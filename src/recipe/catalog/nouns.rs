@@ -152,6 +152,13 @@ pub const NOUNS: &[Noun] = &[
         ],
     },
     Noun {
+        name: "Error",
+        variable: None,
+        docs: "What `catch (error)` gets when something that was asked has no answer. What the library refuses cannot be caught: \
+               the recipe ends.",
+        members: &[property("message", "text", "What is wrong.")],
+    },
+    Noun {
         name: "Args",
         variable: Some("args"),
         docs: "The arguments of the run: `args.NAME` is what `param(\"NAME\", …)` has declared, with the type of its declaration; a \
