@@ -57,8 +57,8 @@ fn calls(ast: &AST, catalog: &Catalog, mistakes: &mut Mistakes<'_>) {
         }
         let Some(function) = catalog.function(&call.name) else { continue };
         options(function, &call, mistakes);
-        let tried = tries.iter().any(|(start, end)| (*start..*end).contains(&call.position));
-        if tried && function.module.is_some() {
+        let caught = tries.iter().any(|(start, end)| (*start..*end).contains(&call.position));
+        if caught && function.module.is_some() {
             let message =
                 format!("`try` does not catch what `{}` does: it happens later, when the plan runs", call.name);
             mistakes.add(call.position, message, Some("use `guard` with `on_failure`".to_owned()));
@@ -91,7 +91,7 @@ fn hidden(ast: &AST, catalog: &Catalog, mistakes: &mut Mistakes<'_>) {
 #[cfg(test)]
 mod tests {
     use super::check;
-    use crate::recipe::sample::recipe;
+    use crate::recipe::{built_in, sample::recipe};
 
     /// `line: message (help)` for each.
     fn mistakes(source: &str) -> Vec<String> {
@@ -139,6 +139,19 @@ param("x", #{ fallback: [] });
     #[test]
     fn a_syntax_error_is_the_only_mistake() {
         assert_eq!(mistakes("let x = 1;\nlet = 2;").len(), 1);
+    }
+
+    // spec: recipe.builtin
+    #[test]
+    fn the_built_in_recipes_have_none() {
+        for name in ["deploy", "rollback"] {
+            assert_eq!(check(&built_in(name).unwrap()), [], "{name}");
+        }
+    }
+
+    #[test]
+    fn neither_has_what_recipe_new_writes() {
+        assert_eq!(mistakes(include_str!("../cli/recipe_template.rhai")), [] as [String; 0]);
     }
 
     #[test]

@@ -56,13 +56,13 @@ pub fn find(directory: &Path, name_or_path: &str) -> Result<Recipe, Box<RecipeEr
     if name_or_path.contains('/') || file.extension().is_some_and(|extension| extension == EXTENSION) {
         return match read(directory, file)? {
             Some(recipe) => Ok(recipe),
-            None => Err(not_found(directory, name_or_path)),
+            None => Err(not_found(directory, name_or_path).into()),
         };
     }
     if let Some(own) = read(directory, &own_path(name_or_path))? {
         return Ok(own);
     }
-    built_in(name_or_path).ok_or_else(|| not_found(directory, name_or_path))
+    built_in(name_or_path).ok_or_else(|| not_found(directory, name_or_path).into())
 }
 
 /// The recipe of this name that this binary brings.
@@ -121,10 +121,10 @@ fn read(directory: &Path, path: &Path) -> Result<Option<Recipe>, Box<RecipeError
     }
 }
 
-fn not_found(directory: &Path, name: &str) -> Box<RecipeError> {
+fn not_found(directory: &Path, name: &str) -> RecipeError {
     let known: Vec<String> = list(directory).unwrap_or_default().into_iter().map(|recipe| recipe.name).collect();
     let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-    Box::new(RecipeError::NotFound { name: name.to_owned(), known, nearest })
+    RecipeError::NotFound { name: name.to_owned(), known, nearest }
 }
 
 #[cfg(test)]

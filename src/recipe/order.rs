@@ -21,7 +21,9 @@ pub fn in_order(services: &[Rc<Service>]) -> Vec<Rc<Service>> {
 /// The jobs of this time, dependencies first.
 pub fn jobs(services: &[Rc<Service>], time: JobTime) -> Vec<Rc<Service>> {
     let mut walk = Walk { services, seen: BTreeSet::new(), ordered: Vec::new() };
-    services.iter().for_each(|service| walk.visit(service));
+    for service in services {
+        walk.visit(service);
+    }
     walk.ordered.retain(|service| service.job == Some(time));
     walk.ordered
 }

@@ -36,7 +36,9 @@ pub fn reference() -> String {
         in_module.for_each(|callable| function(&mut text, callable));
     }
     text.push_str("\n## Nouns\n");
-    NOUNS.iter().for_each(|known| noun(&mut text, known));
+    for known in NOUNS {
+        noun(&mut text, known);
+    }
     text.push_str(&ending());
     text
 }

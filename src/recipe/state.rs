@@ -13,7 +13,7 @@ use stdlib::{
     facts::HostFacts,
     function::{PlanError, Planning},
     host::Hosts,
-    model::{HostName, Image, Release},
+    model::{HostName, Release},
     plan::{Policy, Read, Scope, ScopeError},
 };
 use tokio::runtime::Handle;
@@ -115,6 +115,7 @@ impl State {
     }
 
     /// Refuses for good: `try` cannot go on from here.
+    #[expect(clippy::unnecessary_box_returns, reason = "Rhai's errors are boxed everywhere")]
     pub fn refuse(&self, trouble: Trouble, position: Position) -> Raised {
         self.grow().refused.get_or_insert((trouble.clone(), position));
         trouble.at(position)
@@ -142,10 +143,4 @@ pub fn of_plan_error(error: PlanError) -> Trouble {
 
 pub fn of_scope_error(error: &ScopeError) -> Trouble {
     Trouble::new(error.to_string())
-}
-
-/// The image of the ingress, where the release has a route that needs it.
-pub fn ingress_image<'a>(inputs: &'a Inputs, release: &Release) -> Option<&'a Image> {
-    let routed = release.application.services.iter().any(|service| service.route.is_some());
-    inputs.ingress_image.as_ref().filter(|_| routed)
 }

@@ -45,7 +45,6 @@ pub struct Call {
 
 #[derive(Debug)]
 pub struct Argument {
-    pub position: Position,
     /// The value, where all of it is written out.
     pub literal: Option<Dynamic>,
     /// The keys of a map that is written out, each with its place where that is known.
@@ -89,7 +88,7 @@ fn argument(expr: &Expr) -> Argument {
             Some(map.keys().map(|key| (key.to_string(), expr.position())).collect())
         }),
     };
-    Argument { position: expr.position(), literal, keys }
+    Argument { literal, keys }
 }
 
 /// The functions that the script defines, with the number of their parameters.

@@ -2,10 +2,6 @@
 
 use super::sample::{after, application, built_in, container, evaluated, inputs, logged, outline, planned, refused};
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 #[test]
 fn structure_becomes_nodes() {
     let plan = planned(
@@ -97,7 +93,7 @@ fn nouns_answer() {
     assert_eq!(
         log,
         [
-            "shop default [db, migrate, web] [shop-db, shop-web, shop-haproxy]",
+            "shop default [db, migrate, web] [shop-db, shop-web]",
             "[web-1, web-2] 2 shop-web rolling shop.example.com:3000 [\"DATABASE_URL\"]",
             "[db, migrate, web] [migrate] [migrate]",
             "web-2 203.0.113.11 [\"web\", \"db\"] a 28.5.2 linux/amd64 true",
@@ -128,7 +124,7 @@ fn deploy_rolls_out_in_the_order_of_dependencies() {
     assert_eq!(
         steps,
         [
-            "transfer shop-db+shop-web+shop-haproxy to web-1+web-2",
+            "transfer shop-db+shop-web to web-1+web-2",
             "prepare web-1+web-2",
             "replace db",
             "run migrate",
@@ -152,7 +148,7 @@ fn rollback_goes_to_an_earlier_release_and_runs_no_job() {
     assert_eq!(
         steps,
         [
-            "transfer shop-db+shop-web+shop-old-web+shop-haproxy to web-1+web-2",
+            "transfer shop-db+shop-web+shop-old-web to web-1+web-2",
             "prepare web-1+web-2",
             "replace db",
             "replace web",
@@ -290,6 +286,12 @@ fn a_refusal_that_a_script_catches_still_ends_it() {
 }
 
 #[test]
+fn a_question_without_an_answer_can_be_caught() {
+    let log = logged("try { hosts(\"wbe\"); } catch (error) { log(error.message); log(`${error}`); }");
+    assert_eq!(log, ["there is no host or role `wbe`"; 2]);
+}
+
+#[test]
 fn hosts_are_asked_before_they_are_changed() {
     let (message, _) = refused("lab::touch(hosts(\"db\"));\nhosts(\"db\")[0].query(\"uptime\");");
     assert_eq!(message, "recipes/own.rhai:2: `web-2` is read after the plan has changed it; read it before");
@@ -328,7 +330,7 @@ fn a_release_is_restored() {
 fn with_nothing_to_go_back_to_a_rollback_says_so() {
     let (message, help) = refused("release::restore(\"previous\");");
     assert_eq!(message, "recipes/own.rhai:1: there is no release to go back to: nothing is deployed yet");
-    assert_eq!(help, some("`stagecraft deploy` makes the first"));
+    assert_eq!(help.as_deref(), Some("`stagecraft deploy` makes the first"));
     let error = evaluated("release::restore(\"previous\");", after(&[application()]), &[]).unwrap_err();
     assert_eq!(error.to_string(), "recipes/own.rhai:1: there is no release to go back to: 1 c1 is the first");
 }

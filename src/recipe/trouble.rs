@@ -33,6 +33,7 @@ impl Trouble {
         self
     }
 
+    #[expect(clippy::unnecessary_box_returns, reason = "Rhai's errors are boxed everywhere")]
     pub fn at(self, position: Position) -> Raised {
         Box::new(EvalAltResult::ErrorRuntime(Dynamic::from(self), position))
     }
@@ -73,6 +74,7 @@ fn undefined(name: &str, catalog: &Catalog) -> (String, Option<String>) {
 }
 
 /// A script that ended with an error.
+#[expect(clippy::boxed_local, reason = "Rhai's errors are boxed everywhere")]
 pub fn of_running(recipe: &Recipe, ast: &AST, raised: Raised, catalog: &Catalog) -> ScriptError {
     let mut calls = Vec::new();
     let mut place = Position::NONE;

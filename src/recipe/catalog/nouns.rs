@@ -45,7 +45,7 @@ pub const NOUNS: &[Noun] = &[
             property(
                 "images",
                 "list of Image",
-                "Every image that the application needs, the ingress's own included, each once.",
+                "The images of its services, each once. The ingress's own is none of them: `image::transfer` sees to it.",
             ),
             property(
                 "removed",
@@ -150,6 +150,13 @@ pub const NOUNS: &[Noun] = &[
             property("created", "text", "When it was planned, in RFC 3339, on the clock of who planned it."),
             property("author", "text", "Who planned it, `user@machine`."),
         ],
+    },
+    Noun {
+        name: "Error",
+        variable: None,
+        docs: "What `catch (error)` gets when something that was asked has no answer. What the library refuses cannot be caught: \
+               the recipe ends.",
+        members: &[property("message", "text", "What is wrong.")],
     },
     Noun {
         name: "Args",

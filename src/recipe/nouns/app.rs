@@ -9,7 +9,7 @@ use super::{ImageNoun, ServiceNoun, array, release, show};
 use crate::recipe::{
     nearest::suggestion,
     order,
-    state::{self, State},
+    state::State,
     trouble::{Raised, Trouble},
 };
 
@@ -27,12 +27,11 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
     engine.register_type_with_name::<AppNoun>("App");
     show!(engine, AppNoun, |app| app.0.application.project.to_string());
     engine
+        .register_get("images", |app: &mut AppNoun| array(images(&app.0).into_iter().map(ImageNoun)))
         .register_get("project", |app: &mut AppNoun| app.0.application.project.to_string())
         .register_get("environment", |app: &mut AppNoun| app.0.application.environment.to_string())
         .register_get("services", |app: &mut AppNoun| array(app.services().into_iter().map(ServiceNoun)))
         .register_fn("service", |app: AppNoun, name: &str| named(&app.services(), name));
-    let own = Rc::clone(state);
-    engine.register_get("images", move |app: &mut AppNoun| array(images(&own, &app.0).into_iter().map(ImageNoun)));
     let own = Rc::clone(state);
     engine.register_get("removed", move |app: &mut AppNoun| super::texts(removed(&own, &app.0)));
     let own = Rc::clone(state);
@@ -82,10 +81,9 @@ fn time(when: &str) -> Result<JobTime, Trouble> {
 }
 
 /// Every image once, by content.
-fn images(state: &State, release: &Release) -> Vec<Image> {
+fn images(release: &Release) -> Vec<Image> {
     let mut images: Vec<Image> = Vec::new();
-    let services = release.application.services.iter().map(|service| &service.image);
-    for image in services.chain(state::ingress_image(&state.inputs, release)) {
+    for image in release.application.services.iter().map(|service| &service.image) {
         if !images.iter().any(|other| other.digest == image.digest && other.platform == image.platform) {
             images.push(image.clone());
         }

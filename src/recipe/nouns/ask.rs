@@ -46,14 +46,12 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
 
 /// The value of a declared parameter; they were all bound before the script began.
 fn argument(state: &State, name: &str) -> Result<Dynamic, Raised> {
-    match state.args.get(name) {
-        Some(value) => rhai::serde::to_dynamic(value),
-        None => {
-            let help = suggestion(name, state.args.keys().map(String::as_str));
-            let help = help.unwrap_or_else(|| format!("declare it: `param(\"{name}\", #{{ fallback: … }})`"));
-            Err(Trouble::new(format!("no parameter `{name}` is declared")).help(help).into())
-        }
-    }
+    let undeclared = || {
+        let help = suggestion(name, state.args.keys().map(String::as_str));
+        let help = help.unwrap_or_else(|| format!("declare it: `param(\"{name}\", #{{ fallback: … }})`"));
+        Trouble::new(format!("no parameter `{name}` is declared")).help(help)
+    };
+    rhai::serde::to_dynamic(state.args.get(name).ok_or_else(undeclared)?)
 }
 
 /// Runs a command that only reads.

@@ -15,7 +15,18 @@ pub use host::HostNoun;
 pub use release::{ReleaseNoun, restore};
 pub use service::{ImageNoun, ServiceNoun};
 
-use super::state::State;
+use super::{state::State, trouble::Trouble};
+
+/// How a noun is written in a text and compared.
+macro_rules! show {
+    ($engine:expr, $noun:ty, |$value:ident| $text:expr) => {
+        $engine.register_fn("to_string", |$value: &mut $noun| $text);
+        $engine.register_fn("to_debug", |$value: &mut $noun| $text);
+        $engine.register_fn("==", |one: $noun, other: $noun| one == other);
+        $engine.register_fn("!=", |one: $noun, other: $noun| one != other);
+    };
+}
+use show;
 
 /// Registers every noun, and the variables that hold some of them.
 pub fn register(engine: &mut Engine, state: &Rc<State>) {
@@ -24,6 +35,9 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
     host::register(engine, state);
     release::register(engine);
     service::register(engine);
+    engine.register_type_with_name::<Trouble>("Error");
+    show!(engine, Trouble, |error| error.message.clone());
+    engine.register_get("message", |error: &mut Trouble| error.message.clone());
     variables(engine, state);
 }
 
@@ -67,14 +81,3 @@ fn array<T: Clone + 'static>(values: impl IntoIterator<Item = T>) -> Array {
 fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Array {
     values.into_iter().map(|value| value.to_string().into()).collect()
 }
-
-/// How a noun is written in a text and compared.
-macro_rules! show {
-    ($engine:expr, $noun:ty, |$value:ident| $text:expr) => {
-        $engine.register_fn("to_string", |$value: &mut $noun| $text);
-        $engine.register_fn("to_debug", |$value: &mut $noun| $text);
-        $engine.register_fn("==", |one: $noun, other: $noun| one == other);
-        $engine.register_fn("!=", |one: $noun, other: $noun| one != other);
-    };
-}
-use show;

@@ -1,0 +1,190 @@
+//! Sees new containers ready over the ingress's own path, before they take a request.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::future::select_all;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    runtime::{self, Row, SERVERS},
+    seats::Seat,
+};
+use crate::{
+    compose,
+    failure::Failure,
+    host::Host,
+    model::Span,
+    operation::{Context, Operation, Probe, Result},
+    plan::Effect,
+};
+
+/// Between two looks at the checks.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Adds servers without traffic, and waits until HAProxy's checks have passed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enroll {
+    pub seats: Vec<Seat>,
+    /// The longest it may take until all are ready.
+    pub timeout: Span,
+}
+
+/// Whether the runtime has this server.
+pub(super) fn find<'a>(rows: &'a [Row], seat: &Seat) -> Option<&'a Row> {
+    rows.iter().find(|row| row.backend == seat.backend && row.name == seat.server.name)
+}
+
+/// Adds those seats that are missing, and returns all rows as they were before.
+pub(super) async fn add_missing(host: &Arc<dyn Host>, seats: &[Seat]) -> Result<Vec<Row>> {
+    let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?);
+    let missing: Vec<&Seat> = seats.iter().filter(|seat| find(&rows, seat).is_none()).collect();
+    if !missing.is_empty() {
+        let commands: Vec<String> = missing.iter().flat_map(|seat| seat.add()).collect();
+        let answer = runtime::command(host, &commands, Span::default()).await?;
+        if answer.contains("No such backend") {
+            let mut failure = Failure::new(format!("the ingress of {} lacks a backend that it should have", host.name()));
+            failure.detail = Some(answer);
+            return Err(failure.on(host.name()).hint("deploy again: what differs is made good"));
+        }
+    }
+    Ok(rows)
+}
+
+/// Waits until all seats are up; `None` when `timeout` has passed before.
+pub(super) async fn all_up(host: &Arc<dyn Host>, seats: &[Seat], timeout: Span) -> Result<Option<()>> {
+    let until = Instant::now() + timeout.duration();
+    loop {
+        let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?);
+        if seats.iter().all(|seat| find(&rows, seat).is_some_and(|row| row.up)) {
+            return Ok(Some(()));
+        }
+        if Instant::now() >= until {
+            return Ok(None);
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Takes servers away that serve nobody.
+pub(super) async fn remove(host: &Arc<dyn Host>, seats: &[Seat], drain: Span) -> Result<String> {
+    let milliseconds = drain.as_millis();
+    let mut commands: Vec<String> = seats.iter().map(Seat::dismiss).collect();
+    commands.extend(seats.iter().flat_map(|seat| [seat.wait(milliseconds), seat.remove()]));
+    commands.push(SERVERS.to_owned());
+    // Each is waited for in turn, and all drain at once.
+    let longest = Span::millis(milliseconds.saturating_mul(seats.len() as u64));
+    runtime::command(host, &commands, longest).await
+}
+
+impl Enroll {
+    /// Resolves when one of the containers ends, which none of them should.
+    async fn ended(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
+        let waits = self.seats.iter().map(|seat| {
+            Box::pin(async move {
+                host.wait_container(seat.name()).await?;
+                Ok::<_, Failure>(seat)
+            })
+        });
+        let (ended, ..) = select_all(waits).await;
+        Err(compose::explain_exit(host, ended?.name(), &cx.values).await)
+    }
+
+    async fn unready(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
+        let status: Vec<String> = self.seats.iter().map(|seat| format!("show stat {}", seat.backend)).collect();
+        let answer = runtime::command(host, &status, Span::default()).await?;
+        let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?);
+        let slow = self.seats.iter().find(|seat| find(&rows, seat).is_none_or(|row| !row.up)).unwrap_or(&self.seats[0]);
+        let mut failure = compose::explain_unready(host, slow.name(), &cx.values, self.timeout).await;
+        if let Some(check) = last_check(&answer, slow.name()) {
+            let asked = slow.check.path.as_ref().map_or("a TCP connect".to_owned(), |path| format!("GET {path}"));
+            let port = slow.server.port;
+            failure.message = format!("{}; the ingress's last check ({asked}, port {port}) said {check}", failure.message);
+        }
+        Err(failure)
+    }
+}
+
+/// `check_status`, with HAProxy's own word for it, of a server in `show stat`.
+fn last_check(stat: &str, server: &str) -> Option<String> {
+    let header: Vec<&str> = stat.lines().find_map(|line| line.strip_prefix("# "))?.split(',').collect();
+    let column = |name: &str| header.iter().position(|known| *known == name);
+    let (name, status) = (column("svname")?, column("check_status")?);
+    let (code, words) = (column("check_code"), column("check_desc"));
+    let row = stat.lines().map(|line| line.split(',').collect::<Vec<_>>()).find(|row| row.get(name) == Some(&server))?;
+    let cell = |place: Option<usize>| place.and_then(|place| row.get(place).copied()).filter(|cell| !cell.is_empty());
+    let parts = [cell(Some(status)), cell(code), cell(words)];
+    let said: Vec<&str> = parts.into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(" "))
+}
+
+#[async_trait]
+impl Operation for Enroll {
+    const KIND: &'static str = "ingress.enroll";
+
+    fn title(&self) -> String {
+        let names: Vec<&str> = self.seats.iter().map(Seat::name).collect();
+        format!("see {} ready", names.join(", "))
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Reversible
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Value> {
+        let host = cx.host()?;
+        let began = Instant::now();
+        let watched = async {
+            add_missing(host, &self.seats).await?;
+            match all_up(host, &self.seats, self.timeout).await? {
+                Some(()) => Ok(()),
+                None => self.unready(cx, host).await,
+            }
+        };
+        // An exit ends the wait at once, whatever the checks would say later.
+        tokio::select! {
+            done = watched => done?,
+            ended = self.ended(cx, host) => ended?,
+        }
+        cx.progress.say(cx.host.as_ref(), &format!("ready after {:.1} s", began.elapsed().as_secs_f64()));
+        Ok(Value::Null)
+    }
+
+    async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
+        let host = cx.host()?;
+        if runtime::ask(host.as_ref(), "show info").await?.is_none() {
+            // A restart comes back without them.
+            return Ok(());
+        }
+        remove(host, &self.seats, Span::secs(1)).await?;
+        Ok(())
+    }
+
+    async fn probe(&self, cx: &Context) -> Result<Probe> {
+        let host = cx.host()?;
+        let answer = runtime::ask(host.as_ref(), SERVERS).await?.unwrap_or_default();
+        let rows = runtime::rows(&answer);
+        let states: Vec<Option<&Row>> = self.seats.iter().map(|seat| find(&rows, seat)).collect();
+        Ok(match states.iter().filter(|row| row.is_some_and(|row| row.up)).count() {
+            ready if ready == self.seats.len() => Probe::Done(Value::Null),
+            _ if states.iter().all(Option::is_none) => Probe::NotDone,
+            _ => Probe::Partial,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_check;
+
+    #[test]
+    fn the_last_check_in_haproxys_words() {
+        let stat = "# pxname,svname,status,check_status,check_code,check_desc\n\
+            shop:web:0,shop-web-r2-1,DRAIN,L7STS,503,Layer7 wrong status\n";
+        assert_eq!(last_check(stat, "shop-web-r2-1").unwrap(), "L7STS 503 Layer7 wrong status");
+        assert_eq!(last_check(stat, "another"), None);
+    }
+}

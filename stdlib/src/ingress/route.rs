@@ -1,0 +1,118 @@
+//! Gives a service a backend, and its host name a certificate: what takes a reload.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    certificate,
+    fragment::{Backend, Certificate, Fragment},
+    keeper,
+    keeper::Files,
+    runtime,
+};
+use crate::{
+    host::Host,
+    operation::{Context, Operation, Probe, Result},
+    plan::Effect,
+};
+
+/// Adds a backend without servers beside those that serve, and loads the certificate. Requests go on as before until the switch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub project: String,
+    pub backend: Backend,
+    /// A host name and its certificate.
+    pub certificate: Option<(String, Certificate)>,
+}
+
+impl Route {
+    fn apply(&self, fragment: &mut Fragment) {
+        // What no request can reach any more is let go with the reload that is due anyway.
+        let routed: Vec<String> = fragment.routes.iter().map(|entry| entry.backend.clone()).collect();
+        let served = |backend: &Backend| !backend.servers.is_empty() || routed.contains(&backend.name);
+        fragment.backends.retain(|backend| served(backend) || backend.name == self.backend.name);
+        if fragment.backend_mut(&self.backend.name).is_none() {
+            fragment.backends.push(self.backend.clone());
+        }
+        if let Some((host, certificate)) = &self.certificate {
+            fragment.certificates.insert(host.clone(), certificate.clone());
+        }
+    }
+
+    async fn write(&self, cx: &Context, host: &Arc<dyn Host>, fragment: Fragment) -> Result<()> {
+        let mut fragments = keeper::fragments(host).await?;
+        let before = fragments.clone();
+        fragments.insert(self.project.clone(), fragment);
+        let mut files = Files::of(&fragments);
+        if let Some((name, wanted)) = &self.certificate
+            && fragments[&self.project].certificates.contains_key(name)
+        {
+            files.certificate(name, &certificate::pem(cx, name, wanted)?);
+        }
+        files.write(host).await?;
+        match runtime::reload(host).await {
+            Ok(()) => Ok(()),
+            Err(refused) => {
+                // The old worker goes on; what a restart would load must be what it has.
+                Files::of(&before).write(host).await?;
+                Err(refused)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Operation for Route {
+    const KIND: &'static str = "ingress.route";
+
+    fn title(&self) -> String {
+        format!("give {} a backend in the ingress", self.backend.service)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Reversible
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Value> {
+        let host = cx.host()?;
+        keeper::locked(cx, async {
+            let before = keeper::fragments(host).await?.remove(&self.project).unwrap_or_default();
+            let mut fragment = before.clone();
+            self.apply(&mut fragment);
+            self.write(cx, host, fragment).await?;
+            Ok(json!({ "certificates": before.certificates }))
+        })
+        .await
+    }
+
+    /// A backend that nothing uses is harmless, and goes with the next reload; a certificate that was there comes back when
+    /// it is made anew. Only where the project had nothing at all does it leave nothing.
+    async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
+        let host = cx.host()?;
+        keeper::locked(cx, async {
+            let mut fragment = keeper::fragments(host).await?.remove(&self.project).unwrap_or_default();
+            let used = |backend: &Backend| !backend.servers.is_empty() || backend.name != self.backend.name;
+            let routed = fragment.routes.iter().any(|entry| entry.backend == self.backend.name);
+            if routed {
+                return Ok(());
+            }
+            fragment.backends.retain(used);
+            if let Some((name, _)) = &self.certificate
+                && !fragment.routes.iter().any(|entry| entry.host == *name)
+            {
+                fragment.certificates.remove(name);
+            }
+            self.write(cx, host, fragment).await
+        })
+        .await
+    }
+
+    async fn probe(&self, _: &Context) -> Result<Probe> {
+        // Doing it again does no harm.
+        Ok(Probe::Partial)
+    }
+}

@@ -1,0 +1,230 @@
+//! Takes servers into service, and others out of it, without a dropped request.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    ROUTES,
+    enroll::{add_missing, all_up, find, remove},
+    fragment::{Entry, Fragment},
+    keeper::{self, Files},
+    runtime::{self, SERVERS},
+    seats::Seat,
+};
+use crate::{
+    failure::Failure,
+    host::Host,
+    model::{ServiceName, Span},
+    operation::{Context, Operation, Probe, Result},
+    plan::Effect,
+};
+
+/// How long a server that has been seen ready before may take to be so again.
+const AGAIN: Span = Span::secs(30);
+
+/// The new ones in, then the old ones out: `entering` take requests, routes lead to them, the disk says so; then `leaving` take
+/// no more, and are removed when nothing is in flight.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    pub project: String,
+    pub service: ServiceName,
+    pub entering: Vec<Seat>,
+    pub leaving: Vec<Seat>,
+    /// The service's entries in the map of routes, before and after.
+    pub routes_before: Vec<Entry>,
+    pub routes_after: Vec<Entry>,
+    /// How long `leaving` may take to answer what they have.
+    pub drain: Span,
+}
+
+/// One direction of a switch.
+struct Turn<'a> {
+    switch: &'a Switch,
+    entering: &'a [Seat],
+    leaving: &'a [Seat],
+    routes: &'a [Entry],
+}
+
+impl Switch {
+    fn forward(&self) -> Turn<'_> {
+        Turn { switch: self, entering: &self.entering, leaving: &self.leaving, routes: &self.routes_after }
+    }
+
+    fn backward(&self) -> Turn<'_> {
+        Turn { switch: self, entering: &self.leaving, leaving: &self.entering, routes: &self.routes_before }
+    }
+}
+
+impl Turn<'_> {
+    async fn take(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
+        keeper::locked(cx, async {
+            let mut fragments = keeper::fragments(host).await?;
+            self.admit(host).await?;
+            self.redirect(host, fragments.get(&self.switch.project)).await?;
+            self.record(fragments.entry(self.switch.project.clone()).or_default());
+            Files::of(&fragments).write(host).await
+        })
+        .await?;
+        self.dismiss(cx, host).await
+    }
+
+    /// A reload by another project, or a restart, may have lost servers that were only enrolled.
+    async fn admit(&self, host: &Arc<dyn Host>) -> Result<()> {
+        if self.entering.is_empty() {
+            return Ok(());
+        }
+        let rows = add_missing(host, self.entering).await?;
+        let up = self.entering.iter().all(|seat| find(&rows, seat).is_some_and(|row| row.up));
+        if !up && all_up(host, self.entering, AGAIN).await?.is_none() {
+            let names: Vec<&str> = self.entering.iter().map(Seat::name).collect();
+            return Err(Failure::new(format!("{} on {} is not ready any more", names.join(", "), host.name()))
+                .on(host.name())
+                .hint("look at its log: `stagecraft logs`"));
+        }
+        let commands: Vec<String> = self.entering.iter().map(Seat::admit).collect();
+        runtime::command(host, &commands, Span::default()).await.map(|_| ())
+    }
+
+    /// Requests for the service's routes go where they should from here on.
+    async fn redirect(&self, host: &Arc<dyn Host>, before: Option<&Fragment>) -> Result<()> {
+        let before = before.map(|fragment| fragment.routes_of(&self.switch.service)).unwrap_or_default();
+        let commands = map_commands(&before, self.routes);
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let answer = runtime::command(host, &commands, Span::default()).await?;
+        if answer.trim().is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("the ingress of {} refuses a route", host.name())).on(host.name()).detail(answer))
+    }
+
+    /// What a restart comes back with.
+    fn record(&self, fragment: &mut Fragment) {
+        fragment.set_routes(&self.switch.service, self.routes);
+        for backend in &mut fragment.backends {
+            let gone = |name: &str| self.leaving.iter().any(|seat| seat.backend == backend.name && seat.name() == name);
+            backend.servers.retain(|server| !gone(&server.name));
+        }
+        for seat in self.entering {
+            if fragment.backend_mut(&seat.backend).is_none() {
+                fragment.backends.push(seat.empty_backend());
+            }
+            let backend = fragment.backend_mut(&seat.backend).expect("pushed above");
+            backend.servers.retain(|server| server.name != seat.server.name);
+            backend.servers.push(seat.server.clone());
+        }
+    }
+
+    /// Drains what leaves, on one connection: should a reload come in between, it is the old worker that answers.
+    async fn dismiss(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
+        let answer = if self.leaving.is_empty() {
+            runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?
+        } else {
+            remove(host, self.leaving, self.switch.drain).await?
+        };
+        let rows = runtime::rows(&answer);
+        let missing = |seat: &&Seat| !find(&rows, seat).is_some_and(|row| row.admitted);
+        if let Some(seat) = self.entering.iter().find(missing) {
+            return Err(Failure::new(format!("{} is not in the ingress of {} after the switch", seat.name(), host.name()))
+                .on(host.name())
+                .detail(answer));
+        }
+        if let Some(seat) = self.leaving.iter().find(|seat| find(&rows, seat).is_some()) {
+            // It is in maintenance, and takes nothing new; what it has is cut off when it stops.
+            let drain = self.switch.drain;
+            cx.progress.say(cx.host.as_ref(), &format!("{} still has requests in flight after {drain}", seat.name()));
+        }
+        Ok(())
+    }
+}
+
+/// From one set of entries to another, by key.
+fn map_commands(before: &[Entry], after: &[Entry]) -> Vec<String> {
+    let keyed = |entries: &[Entry]| -> BTreeMap<String, String> {
+        entries.iter().map(|entry| (entry.key(), entry.value())).collect()
+    };
+    let (before, after) = (keyed(before), keyed(after));
+    let set = after.iter().filter_map(|(key, value)| match before.get(key) {
+        Some(old) if old == value => None,
+        Some(_) => Some(format!("set map {ROUTES} {key} {value}")),
+        None => Some(format!("add map {ROUTES} {key} {value}")),
+    });
+    let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| format!("del map {ROUTES} {key}"));
+    set.chain(gone).collect()
+}
+
+#[async_trait]
+impl Operation for Switch {
+    const KIND: &'static str = "ingress.switch";
+
+    fn title(&self) -> String {
+        let names = |seats: &[Seat]| seats.iter().map(Seat::name).collect::<Vec<_>>().join(", ");
+        match (self.entering.is_empty(), self.leaving.is_empty()) {
+            (false, false) => format!("switch from {} to {}", names(&self.leaving), names(&self.entering)),
+            (false, true) => format!("let {} take requests", names(&self.entering)),
+            (true, false) => format!("drain {}", names(&self.leaving)),
+            (true, true) => format!("set the routes of {}", self.service),
+        }
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Reversible
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Value> {
+        self.forward().take(cx, cx.host()?).await?;
+        Ok(Value::Null)
+    }
+
+    async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
+        self.backward().take(cx, cx.host()?).await
+    }
+
+    async fn probe(&self, cx: &Context) -> Result<Probe> {
+        let answer = runtime::ask(cx.host()?.as_ref(), SERVERS).await?.unwrap_or_default();
+        let rows = runtime::rows(&answer);
+        let serving = |seat: &Seat| find(&rows, seat).is_some_and(|row| row.admitted);
+        let entered = self.entering.iter().filter(|seat| serving(seat)).count();
+        let left = self.leaving.iter().filter(|seat| find(&rows, seat).is_none()).count();
+        Ok(match (entered == self.entering.len() && left == self.leaving.len(), entered + left) {
+            (true, _) if !self.entering.is_empty() || !self.leaving.is_empty() => Probe::Done(Value::Null),
+            (_, 0) => Probe::NotDone,
+            _ => Probe::Partial,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, map_commands};
+    use crate::model::ServiceName;
+
+    fn entry(path: &str, backend: &str) -> Entry {
+        Entry {
+            service: ServiceName::new("web").unwrap(),
+            host: "a.test".into(),
+            path: path.into(),
+            backend: backend.into(),
+            secure: false,
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_told_to_the_map() {
+        let map = "/var/lib/stagecraft/ingress/config/routes.map";
+        assert_eq!(map_commands(&[entry("/", "x")], &[entry("/", "x")]), Vec::<String>::new());
+        assert_eq!(
+            map_commands(&[entry("/", "x"), entry("/old", "x")], &[entry("/", "y"), entry("/new", "y")]),
+            [
+                format!("set map {map} a.test/ y/plain"),
+                format!("add map {map} a.test/new/ y/plain"),
+                format!("del map {map} a.test/old/"),
+            ]
+        );
+    }
+}
