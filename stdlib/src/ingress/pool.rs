@@ -1,28 +1,196 @@
-//! What the facts say of a service's backend.
+//! What the facts say of a service's place in the ingress, and what it should be.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
-use super::Member;
+use super::{
+    Member, NETWORK, certificate,
+    fragment::{Backend, Certificate, Entry, Fragment, Server, backend_name, check, entries},
+    seats::Seat,
+};
 use crate::{
     facts::{HostFacts, ServerFact},
     function::{PlanError, Planning},
     model::{HostName, Service},
 };
 
+/// Length of the network's prefix: 4,093 containers on a host.
+const PREFIX: u32 = 20;
+/// Where its subnet is looked for.
+const FROM: u32 = u32::from_be_bytes([10, 210, 0, 0]);
+const SUBNETS: u32 = 96;
+
 /// The lowest address of the ingress network that no container has and that is not in `taken`.
 pub fn allocate(host: &HostFacts, taken: &BTreeSet<Ipv4Addr>) -> Result<Ipv4Addr, PlanError> {
-    let _ = (host, taken);
-    todo!()
+    let (base, prefix) = parse(&subnet(host)?).expect("written here, or by the engine");
+    let used: BTreeSet<Ipv4Addr> = host.containers.iter().filter_map(|fact| fact.addresses.get(NETWORK)).copied().collect();
+    // The first is the network's own, the second its gateway's, the last its broadcast.
+    let hosts = (2..(1_u32 << (32 - prefix)) - 1).map(|number| Ipv4Addr::from(base + number));
+    hosts.into_iter().find(|address| !used.contains(address) && !taken.contains(address)).ok_or_else(|| {
+        PlanError::Refused {
+            message: format!("the network {NETWORK} of {} has no address left", host.name),
+            hint: Some(format!("remove stopped containers: `stagecraft ssh {} docker container prune`", host.name)),
+        }
+    })
 }
 
-/// The servers of the service's backend on this host, by the runtime's account.
+/// The subnet that the network has, or that it would be made with: the first that no other network of the engine has.
+pub fn subnet(host: &HostFacts) -> Result<String, PlanError> {
+    if let Some(network) = host.networks.iter().find(|network| network.name == NETWORK) {
+        let found = network.subnets.iter().find(|subnet| parse(subnet).is_some());
+        return found.cloned().ok_or_else(|| PlanError::Refused {
+            message: format!("the network {NETWORK} of {} has no IPv4 subnet", host.name),
+            hint: Some(format!("if nothing uses it, remove it: `docker network rm {NETWORK}`")),
+        });
+    }
+    let others: Vec<(u32, u32)> =
+        host.networks.iter().flat_map(|network| &network.subnets).filter_map(|subnet| parse(subnet)).collect();
+    let overlaps = |base: u32| {
+        others.iter().any(|(other, prefix)| {
+            let shorter = PREFIX.min(*prefix);
+            shorter == 0 || base >> (32 - shorter) == other >> (32 - shorter)
+        })
+    };
+    let free = (0..SUBNETS).map(|number| FROM + (number << (32 - PREFIX))).find(|base| !overlaps(*base));
+    free.map(|base| format!("{}/{PREFIX}", Ipv4Addr::from(base))).ok_or_else(|| PlanError::Refused {
+        message: format!("{} has no free subnet for the network {NETWORK}", host.name),
+        hint: Some("remove networks that nothing uses: `docker network prune`".into()),
+    })
+}
+
+/// Base and prefix length of an IPv4 subnet.
+fn parse(subnet: &str) -> Option<(u32, u32)> {
+    let (address, prefix) = subnet.split_once('/')?;
+    let (address, prefix): (Ipv4Addr, u32) = (address.parse().ok()?, prefix.parse().ok()?);
+    (prefix <= 30).then(|| (u32::from(address), prefix))
+}
+
+/// The servers of the service on this host, by the runtime's account.
 pub fn in_pool<'a>(planning: &Planning<'a>, host: &HostName, service: &Service) -> Vec<&'a ServerFact> {
-    let _ = (planning, host, service);
-    todo!()
+    let Some(facts) = planning.facts.host(host) else { return Vec::new() };
+    let begins = format!("{}:{}:", project(planning), service.name);
+    facts.ingress.servers.iter().filter(|server| server.backend.starts_with(&begins)).collect()
 }
 
-/// Whether the host's ingress (container, fragment, maps and runtime) is exactly as it should be when `members` serve.
+/// The name under which the ingress knows the project.
+pub fn project(planning: &Planning<'_>) -> String {
+    planning.release.application.compose_project()
+}
+
+/// What the ingress of a host should have for a service, and what it has.
+pub struct Place {
+    pub project: String,
+    /// Without servers.
+    pub backend: Backend,
+    pub routes: Vec<Entry>,
+    pub certificate: Option<(String, Certificate)>,
+    pub there: Fragment,
+}
+
+impl Place {
+    /// `None` for a service without a route.
+    pub fn of(planning: &Planning<'_>, host: &HostFacts, service: &Service) -> Option<Self> {
+        let project = project(planning);
+        let check = check(service)?;
+        let there = Fragment::of(&host.ingress, &project);
+        let name = backend_name(&project, &service.name, &check);
+        let host_name = service.route.as_ref().map(|route| route.host.clone())?;
+        let certificate = certificate::wanted(service, there.certificates.get(&host_name));
+        let certificate = certificate.map(|certificate| (host_name, certificate));
+        let routes = entries(service, &name);
+        let backend = Backend { name, service: service.name.clone(), check, servers: Vec::new() };
+        Some(Self { project, backend, routes, certificate, there })
+    }
+
+    pub fn seat(&self, service: &Service, member: &Member) -> Seat {
+        let port = service.route.as_ref().map_or(0, |route| route.port);
+        Seat::of(&self.backend, Server { name: member.container.clone(), address: member.address, port })
+    }
+
+    /// Whether a reload is needed before the service can be switched.
+    pub fn needs_reload(&self) -> bool {
+        let backend = self.there.backends.iter().any(|backend| backend.name == self.backend.name);
+        let certified = self.certificate.as_ref().is_none_or(|(host, wanted)| self.there.certificates.get(host) == Some(wanted));
+        !backend || !certified
+    }
+}
+
+/// Whether the host's ingress (container, files and runtime) is exactly as it should be when `members` serve.
 pub fn is_current(planning: &Planning<'_>, host: &HostName, service: &Service, members: &[Member]) -> bool {
-    let _ = (planning, host, service, members);
-    todo!()
+    let Some(facts) = planning.facts.host(host) else { return false };
+    let Some(place) = Place::of(planning, facts, service) else { return false };
+    if !facts.ingress.container.as_ref().is_some_and(|container| container.running) || place.needs_reload() {
+        return false;
+    }
+    let wanted: BTreeMap<String, Server> = members
+        .iter()
+        .map(|member| place.seat(service, member).server)
+        .map(|server| (server.name.clone(), server))
+        .collect();
+    let on_disk: BTreeMap<String, Server> = place
+        .there
+        .servers_of(&service.name)
+        .filter(|(backend, _)| backend.name == place.backend.name)
+        .map(|(_, server)| (server.name.clone(), server.clone()))
+        .collect();
+    let elsewhere = place.there.servers_of(&service.name).any(|(backend, _)| backend.name != place.backend.name);
+    let running = in_pool(planning, host, service);
+    let serving = running.iter().all(|server| {
+        server.backend == place.backend.name && server.ready && wanted.get(&server.name).is_some_and(|wanted| same(wanted, server))
+    });
+    place.there.routes_of(&service.name) == place.routes
+        && on_disk == wanted
+        && !elsewhere
+        && serving
+        && running.len() == wanted.len()
+}
+
+fn same(wanted: &Server, server: &ServerFact) -> bool {
+    server.address == wanted.address.to_string() && server.port == wanted.port
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, subnet};
+    use crate::{
+        facts::{HostFacts, IngressFacts, NetworkFact, StateFacts},
+        host::{EngineInfo, ImageStore},
+        model::HostName,
+    };
+
+    fn host(subnets: &[&str]) -> HostFacts {
+        let network = |(number, subnet): (usize, &&str)| NetworkFact {
+            name: format!("net-{number}"),
+            labels: Default::default(),
+            subnets: vec![(*subnet).to_owned()],
+        };
+        HostFacts {
+            name: HostName::new("h1").unwrap(),
+            engine: EngineInfo {
+                version: "28".into(),
+                api: "1.41".into(),
+                platform: "linux/amd64".into(),
+                store: ImageStore::Classic,
+                desktop: false,
+            },
+            containers: vec![],
+            networks: subnets.iter().enumerate().map(network).collect(),
+            volumes: vec![],
+            images: vec![],
+            ingress: IngressFacts::default(),
+            state: StateFacts::default(),
+        }
+    }
+
+    #[test]
+    fn a_subnet_that_no_network_has() {
+        assert_eq!(subnet(&host(&[])).unwrap(), "10.210.0.0/20");
+        assert_eq!(subnet(&host(&["172.18.0.0/16"])).unwrap(), "10.210.0.0/20");
+        assert_eq!(subnet(&host(&["10.210.4.0/24"])).unwrap(), "10.210.16.0/20");
+        assert_eq!(subnet(&host(&["10.210.0.0/16"])).unwrap(), "10.211.0.0/20");
+        assert!(subnet(&host(&["10.0.0.0/8"])).is_err());
+        assert_eq!(parse("fd00::/64"), None);
+    }
 }

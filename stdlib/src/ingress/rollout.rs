@@ -1,11 +1,24 @@
 //! What a rollout asks of the ingress; each appends operations.
 
-use super::Member;
+use super::{
+    Enroll, Member, NETWORK, Route, Switch, Up,
+    fragment::{Entry, Fragment},
+    pool::{self, Place},
+    seats::Seat,
+};
 use crate::{
+    facts::HostFacts,
     function::{PlanError, Planning},
-    model::{HostName, Service, ServiceName},
+    model::{HostName, Rollout, Service, ServiceName, Span},
     plan::Scope,
 };
+
+fn facts<'a>(planning: &Planning<'a>, host: &HostName) -> Result<&'a HostFacts, PlanError> {
+    planning.facts.host(host).ok_or_else(|| PlanError::Refused {
+        message: format!("nothing is known of host {host}"),
+        hint: Some("name a host of stagecraft.yml".into()),
+    })
+}
 
 /// Makes sure that the host's ingress runs and has the service's route, adds `members` to the backend without traffic, and
 /// waits until its own checks see them ready.
@@ -16,8 +29,80 @@ pub fn enroll(
     service: &Service,
     members: &[Member],
 ) -> Result<(), PlanError> {
-    let _ = (planning, scope, host, service, members);
-    todo!()
+    let facts = facts(planning, host)?;
+    let Some(place) = Place::of(planning, facts, service) else { return Ok(()) };
+    prepare(planning, scope, facts, &place)?;
+    let seats = members.iter().map(|member| place.seat(service, member)).collect();
+    scope.operation(Some(host), &Enroll { seats, timeout: service.rollout.timeout });
+    Ok(())
+}
+
+/// What of the ingress itself has to be made first.
+fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place: &Place) -> Result<(), PlanError> {
+    refuse_conflicts(facts, place)?;
+    if facts.engine.desktop {
+        return Err(PlanError::Refused {
+            message: format!("the engine of {} runs in a virtual machine (Docker Desktop), whose ingress cannot be reached", facts.name),
+            hint: Some("use a host with Docker Engine, or `ingress: { provider: none }`".into()),
+        });
+    }
+    let running = facts.ingress.container.as_ref().is_some_and(|container| container.running);
+    if !running {
+        let image = match (&facts.ingress.container, planning.ingress_image) {
+            (Some(container), _) => container.image.clone(),
+            (None, Some(image)) => image.tag(),
+            (None, None) => {
+                return Err(PlanError::Refused {
+                    message: format!("{} has no ingress", facts.name),
+                    hint: Some("make one: `stagecraft deploy`".into()),
+                });
+            }
+        };
+        let made = facts.networks.iter().any(|network| network.name == NETWORK);
+        let subnet = if made { None } else { Some(pool::subnet(facts)?) };
+        scope.once(Some(&facts.name), &Up { settings: planning.topology.ingress.clone(), image, subnet });
+    }
+    if place.needs_reload() {
+        let (project, backend) = (place.project.clone(), place.backend.clone());
+        scope.once(Some(&facts.name), &Route { project, backend, certificate: place.certificate.clone() });
+    }
+    Ok(())
+}
+
+/// A host name belongs to one project.
+fn refuse_conflicts(facts: &HostFacts, place: &Place) -> Result<(), PlanError> {
+    let all = Fragment::all(&facts.ingress.files).map_err(|why| PlanError::Refused {
+        message: format!("the ingress of {}: {why}", facts.name),
+        hint: Some("another version of Stagecraft may have written it".into()),
+    })?;
+    for (project, fragment) in all.iter().filter(|(project, _)| **project != place.project) {
+        let held = |entry: &&Entry| place.routes.iter().any(|wanted| wanted.host == entry.host);
+        if let Some(entry) = fragment.routes.iter().find(held) {
+            return Err(PlanError::Refused {
+                message: format!("{} is routed to project {project} on {} already", entry.host, facts.name),
+                hint: Some("choose another host name, or take the route out of that project and deploy it".into()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Where these containers sit now: by the files, or where they are only enrolled, by the runtime. Those that sit nowhere are
+/// left out.
+fn seated(facts: &HostFacts, there: &Fragment, members: &[Member]) -> Vec<Seat> {
+    let seat = |member: &Member| {
+        let on_disk = there.backends.iter().find_map(|backend| {
+            let server = backend.servers.iter().find(|server| server.name == member.container)?;
+            Some(Seat::of(backend, server.clone()))
+        });
+        on_disk.or_else(|| {
+            let row = facts.ingress.servers.iter().find(|row| row.name == member.container)?;
+            let backend = there.backends.iter().find(|backend| backend.name == row.backend)?;
+            let server = super::fragment::Server { name: row.name.clone(), address: member.address, port: row.port };
+            Some(Seat::of(backend, server))
+        })
+    };
+    members.iter().filter_map(seat).collect()
 }
 
 /// `entering` take traffic, then `leaving` drain until they have no request in flight, and are removed from the backend.
@@ -29,8 +114,40 @@ pub fn switch(
     entering: &[Member],
     leaving: &[Member],
 ) -> Result<(), PlanError> {
-    let _ = (planning, scope, host, service, entering, leaving);
-    todo!()
+    let facts = facts(planning, host)?;
+    let Some(place) = Place::of(planning, facts, service) else { return Ok(()) };
+    // Only a route or certificate may differ: then nothing was enrolled, and this comes first.
+    prepare(planning, scope, facts, &place)?;
+    let mut leaving = seated(facts, &place.there, leaving);
+    // What the files still name and no container is there for.
+    leaving.extend(ghosts(facts, &place.there, &service.name, entering, &leaving));
+    let operation = Switch {
+        project: place.project.clone(),
+        service: service.name.clone(),
+        entering: entering.iter().map(|member| place.seat(service, member)).collect(),
+        leaving,
+        routes_before: place.there.routes_of(&service.name),
+        routes_after: place.routes,
+        drain: service.rollout.drain,
+    };
+    scope.operation(Some(host), &operation);
+    Ok(())
+}
+
+/// Servers that the files or the runtime name for the service and whose container does not run.
+fn ghosts(
+    facts: &HostFacts,
+    there: &Fragment,
+    service: &ServiceName,
+    entering: &[Member],
+    leaving: &[Seat],
+) -> Vec<Seat> {
+    let runs = |name: &str| facts.containers.iter().any(|container| container.running && container.name == name);
+    let named = |name: &str| {
+        entering.iter().any(|member| member.container == name) || leaving.iter().any(|seat| seat.name() == name)
+    };
+    let servers = there.servers_of(service).filter(|(_, server)| !runs(&server.name) && !named(&server.name));
+    servers.map(|(backend, server)| Seat::of(backend, server.clone())).collect()
 }
 
 /// `leaving` drain and are removed from the backend; none enters. Appends nothing where none of them is in the pool. A service
@@ -42,8 +159,8 @@ pub fn withdraw(
     service: &Service,
     leaving: &[Member],
 ) -> Result<(), PlanError> {
-    let _ = (planning, scope, host, service, leaving);
-    todo!()
+    let keeps = service.route.is_some() && service.hosts.contains(host);
+    take_out(planning, scope, host, &service.name, leaving, &service.rollout, if keeps { RouteAfter::Stays } else { RouteAfter::Goes })
 }
 
 /// [`withdraw`] for a service that the application no longer has: its route goes too.
@@ -54,6 +171,39 @@ pub fn withdraw_removed(
     service: &ServiceName,
     leaving: &[Member],
 ) -> Result<(), PlanError> {
-    let _ = (planning, scope, host, service, leaving);
-    todo!()
+    take_out(planning, scope, host, service, leaving, &Rollout::default(), RouteAfter::Goes)
+}
+
+/// What becomes of the route of a service whose containers leave.
+enum RouteAfter {
+    Stays,
+    Goes,
+}
+
+fn take_out(
+    planning: &Planning<'_>,
+    scope: &mut Scope,
+    host: &HostName,
+    service: &ServiceName,
+    leaving: &[Member],
+    rollout: &Rollout,
+    route: RouteAfter,
+) -> Result<(), PlanError> {
+    let facts = facts(planning, host)?;
+    let project = pool::project(planning);
+    let there = Fragment::of(&facts.ingress, &project);
+    let routes_before = there.routes_of(service);
+    let leaving = seated(facts, &there, leaving);
+    let routes_after = match route {
+        RouteAfter::Stays => routes_before.clone(),
+        RouteAfter::Goes => Vec::new(),
+    };
+    if leaving.is_empty() && routes_before == routes_after {
+        return Ok(());
+    }
+    let drain: Span = rollout.drain;
+    let service = service.clone();
+    let entering = Vec::new();
+    scope.operation(Some(host), &Switch { project, service, entering, leaving, routes_before, routes_after, drain });
+    Ok(())
 }

@@ -105,7 +105,13 @@ impl Turn<'_> {
 
     /// What a restart comes back with.
     fn record(&self, fragment: &mut Fragment) {
+        let before = fragment.routes_of(&self.switch.service);
         fragment.set_routes(&self.switch.service, self.routes);
+        for gone in before {
+            if !fragment.routes.iter().any(|entry| entry.host == gone.host) {
+                fragment.certificates.remove(&gone.host);
+            }
+        }
         for backend in &mut fragment.backends {
             let gone = |name: &str| self.leaving.iter().any(|seat| seat.backend == backend.name && seat.name() == name);
             backend.servers.retain(|server| !gone(&server.name));

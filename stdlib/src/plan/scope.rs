@@ -76,6 +76,17 @@ impl Scope {
         key
     }
 
+    /// Appends one operation, unless the same one comes before this place anyway. What stands beside it in a parallel does not
+    /// come before it.
+    pub fn once<O: Operation>(&mut self, host: Option<&HostName>, operation: &O) {
+        let wanted = planned(Key::root(), Policy::default(), host, operation);
+        let before = self.frames.iter().filter(|frame| frame.shape == Shape::Sequence).flat_map(|frame| &frame.nodes);
+        let same = |other: &Planned| (&other.kind, &other.host, &other.args) == (&wanted.kind, &wanted.host, &wanted.args);
+        if !before.flat_map(Node::operations).any(same) {
+            self.operation(host, operation);
+        }
+    }
+
     /// Keeps an operation back until the release is committed: the removal of what an undo would need.
     pub fn defer<O: Operation>(&mut self, host: &HostName, operation: &O) {
         self.deferred.push((host.clone(), planned(Key::root(), Policy::default(), Some(host), operation)));

@@ -1,1 +1,0 @@
-//! `ingress::…` as recipes call it.
