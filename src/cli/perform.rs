@@ -93,7 +93,7 @@ pub async fn finish(
         run,
         outcome,
         release: plan.release.as_ref().map(|release| release.id.clone()),
-        urls: urls(&session.project, plan),
+        urls: if outcome == Outcome::Done { urls(&session.project, plan) } else { Vec::new() },
         seconds: reporting.elapsed(),
         exit: exit as u8,
         hosts: session.hosts.iter().map(|host| (host.name().clone(), host.usage())).collect(),

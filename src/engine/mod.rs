@@ -125,9 +125,9 @@ async fn drive(execution: Execution, history: &History) -> Ended {
     let ended = match decode_all(&execution.plan, &execution.decode) {
         Ok(operations) => {
             let mut run = assemble(execution, operations, history);
-            let outcome = run.through(history).await;
-            let left = run.left();
-            let outcome = run.finish(outcome, &left).await;
+            let passage = run.through(history).await;
+            let left = if passage == Passage::Through { Vec::new() } else { run.left() };
+            let outcome = run.finish(passage, &left).await;
             Ended { outcome, failures: run.course.failures(), left, duration: Seconds(began.elapsed()) }
         }
         Err(failure) => {

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use enroll::Enroll;
 pub use pool::{allocate, in_pool, is_current};
-pub use rollout::{enroll, switch, withdraw, withdraw_removed};
+pub use rollout::{enroll, open, switch, withdraw, withdraw_removed};
 pub use route::Route;
 pub use switch::Switch;
 pub use up::Up;

@@ -20,8 +20,17 @@ fn facts<'a>(planning: &Planning<'a>, host: &HostName) -> Result<&'a HostFacts, 
     })
 }
 
-/// Makes sure that the host's ingress runs and has the service's route, adds `members` to the backend without traffic, and
-/// waits until its own checks see them ready.
+/// Makes sure that the host's ingress runs, and that it has a backend and a certificate for the service. Appends nothing where
+/// that is so.
+pub fn open(planning: &Planning<'_>, scope: &mut Scope, host: &HostName, service: &Service) -> Result<(), PlanError> {
+    let facts = facts(planning, host)?;
+    match Place::of(planning, facts, service) {
+        Some(place) => prepare(planning, scope, facts, &place),
+        None => Ok(()),
+    }
+}
+
+/// Adds `members` to the backend without traffic, and waits until the ingress's own checks see them ready.
 pub fn enroll(
     planning: &Planning<'_>,
     scope: &mut Scope,
@@ -37,7 +46,6 @@ pub fn enroll(
     Ok(())
 }
 
-/// What of the ingress itself has to be made first.
 fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place: &Place) -> Result<(), PlanError> {
     refuse_conflicts(facts, place)?;
     if facts.engine.desktop {
@@ -116,7 +124,7 @@ pub fn switch(
 ) -> Result<(), PlanError> {
     let facts = facts(planning, host)?;
     let Some(place) = Place::of(planning, facts, service) else { return Ok(()) };
-    // Only a route or certificate may differ: then nothing was enrolled, and this comes first.
+    // Where only the route or its certificate differs, nothing was started or enrolled before.
     prepare(planning, scope, facts, &place)?;
     let mut leaving = seated(facts, &place.there, leaving);
     // What the files still name and no container is there for.

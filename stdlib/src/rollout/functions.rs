@@ -50,8 +50,7 @@ pub const START: Function = Function {
         before_commit(scope)?;
         announce(planning, scope, service, &Lane::all(planning, service)?, service.rollout.strategy);
         phase(planning, scope, service, "start", |scope, lane| {
-            phases::start(scope, service, lane, Part::All);
-            Ok(())
+            phases::start(planning, scope, service, lane, Part::All)
         })
     },
 };

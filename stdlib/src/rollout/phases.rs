@@ -11,8 +11,18 @@ use crate::{
 /// How long a container without a health check and a route must run to count as ready.
 const SETTLED: Span = Span::secs(2);
 
-/// New containers, outside every pool. An old one that has the very name is renamed first.
-pub fn start(scope: &mut Scope, service: &Service, lane: &Lane<'_>, part: Part) {
+/// New containers, outside every pool, beside an ingress that has a place for them. An old one that has the very name is
+/// renamed first.
+pub fn start(
+    planning: &Planning<'_>,
+    scope: &mut Scope,
+    service: &Service,
+    lane: &Lane<'_>,
+    part: Part,
+) -> Result<(), PlanError> {
+    if lane.routed {
+        ingress::open(planning, scope, lane.name(), service)?;
+    }
     for new in lane.new_in(part) {
         if let Some(old) = lane.found.old.iter().find(|old| old.name == new.spec.name) {
             let release = old.ours.as_ref().map_or(0, |ours| ours.release);
@@ -21,6 +31,7 @@ pub fn start(scope: &mut Scope, service: &Service, lane: &Lane<'_>, part: Part) 
         }
         scope.operation(Some(lane.name()), &Start { service: service.name.clone(), spec: new.spec.clone() });
     }
+    Ok(())
 }
 
 /// New containers are seen ready: through the ingress's own path where they have a route.

@@ -61,7 +61,7 @@ fn rolling(planning: &Planning<'_>, scope: &mut Scope, service: &Service, lanes:
         let part = Part::Batch(batch);
         let busy: Vec<&Lane<'_>> = lanes.iter().filter(|lane| batch < lane.batches()).collect();
         on_each(scope, "start", &busy, |scope, lane| {
-            phases::start(scope, service, lane, part);
+            phases::start(planning, scope, service, lane, part)?;
             phases::ready(planning, scope, service, lane, part)
         })?;
         on_each(scope, "switch", &busy, |scope, lane| {
@@ -83,7 +83,7 @@ fn stop_first(
     on_each(scope, "replace", &all, |scope, lane| {
         crate::ingress::withdraw(planning, scope, lane.name(), service, &lane.leaving_in(Part::All))?;
         phases::retire(scope, service, lane, Part::All);
-        phases::start(scope, service, lane, Part::All);
+        phases::start(planning, scope, service, lane, Part::All)?;
         phases::ready(planning, scope, service, lane, Part::All)?;
         if lane.routed {
             crate::ingress::switch(planning, scope, lane.name(), service, &lane.entering_in(Part::All), &[])?;
