@@ -20,7 +20,7 @@ use super::{
     export::Export,
     layers::Layers,
     size,
-    transfer::{Lack, SendImages, Sent, layers_of, settle},
+    transfer::{Lack, Present, SendImages, Sent, find, settle},
 };
 use crate::{
     failure::Failure,
@@ -63,11 +63,10 @@ async fn look(operation: &SendImages, cx: &Context, lack: &Lack) -> Result<State
     let host = cx.host_named(&lack.host)?;
     let wanted: Vec<&Image> = operation.lacked(lack).collect();
     let tags = wanted.iter().map(|image| image.tag()).chain(lack.bases.iter().cloned());
-    let found =
-        try_join_all(tags.map(|tag| async move { Ok::<_, HostError>(layers_of(host.image(&tag).await?)) })).await?;
-    let lacks = wanted.iter().zip(&found).filter(|(_, layers)| layers.is_empty());
+    let found = try_join_all(tags.map(|tag| async move { find(host, &tag).await })).await?;
+    let lacks = wanted.iter().zip(&found).filter(|(_, found)| found.is_none());
     let lacks = lacks.map(|(image, _)| image.digest.clone()).collect();
-    Ok(State { lacks, has: found.into_iter().filter(|layers| !layers.is_empty()).collect() })
+    Ok(State { lacks, has: found.into_iter().flatten().map(|present| present.layers).collect() })
 }
 
 /// What became of each image's export, by its digest. One that fails matters only when a host still lacks the image.
@@ -203,16 +202,19 @@ impl Shipment<'_> {
 
     /// Those that the host does not have as they were sent.
     async fn broken(&self, images: &[Described]) -> std::result::Result<Vec<Described>, HostError> {
-        let found = try_join_all(images.iter().map(|image| self.host.image(&image.tag))).await?;
-        let wrong = images.iter().zip(found).filter(|(image, found)| {
-            let id = found.as_ref().and_then(|found| found.id.clone()).unwrap_or_default();
-            let layers = layers_of(found.clone());
-            let same = layers.iter().eq(image.layers.iter().map(|(diff_id, _)| diff_id));
-            // The classic store's id is the config's digest, the containerd store's the manifest's.
-            !same || ![image.config_digest(), image.manifest_digest()].contains(&id)
-        });
+        let found = try_join_all(images.iter().map(|image| find(self.host, &image.tag))).await?;
+        let wrong = images
+            .iter()
+            .zip(found)
+            .filter(|(image, found)| !found.as_ref().is_some_and(|found| is_same(image, found)));
         Ok(wrong.map(|(image, _)| image.clone()).collect())
     }
+}
+
+/// The classic store's id is the config's digest, the containerd store's the manifest's.
+fn is_same(image: &Described, found: &Present) -> bool {
+    let ids = [image.config_digest(), image.manifest_digest()];
+    ids.contains(&found.id) && found.layers.iter().eq(image.layers.iter().map(|(diff_id, _)| diff_id))
 }
 
 /// Says how far a host is.
