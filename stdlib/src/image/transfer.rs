@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{direct, registry};
 use crate::{
     failure::Failure,
-    host::{Host, HostError},
+    host::{Host, HostError, ImageStore},
     model::{HostName, Image, Transfer},
     operation::{Context, Operation, Probe, Result},
     plan::Effect,
@@ -30,6 +30,7 @@ pub struct SendImages {
 #[serde(deny_unknown_fields)]
 pub struct Lack {
     pub host: HostName,
+    pub store: ImageStore,
     /// The digests of the images.
     pub images: Vec<String>,
     /// Tags of images of the host that may share layers with them.
