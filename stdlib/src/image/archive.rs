@@ -27,6 +27,11 @@ pub struct Described {
 }
 
 impl Described {
+    /// The same image under a name that does not say yet that it is whole.
+    pub fn arriving(&self) -> Self {
+        Self { tag: self.tag.replacen("/image:", "/arriving:", 1), ..self.clone() }
+    }
+
     /// What an engine with the classic store calls the image once it is loaded.
     pub fn config_digest(&self) -> String {
         digest(&self.config)

@@ -142,26 +142,23 @@ impl Work<'_> {
 
     /// Builds what is not there, in one call, each content once.
     async fn build(&self, wanted: &[Wanted<'_>], secrets: &BuildSecrets) -> Result<(), Failure> {
+        let mut seen = BTreeSet::new();
         let missing = wanted.iter().filter(|wanted| wanted.request.build.is_some() && !wanted.there);
-        // The last of equal keys stays, so the other way round: the first service of a content is the one that is built.
-        let missing: BTreeMap<&str, &Wanted<'_>> =
-            missing.rev().map(|wanted| (wanted.reference.as_str(), wanted)).collect();
+        let missing: Vec<&Wanted<'_>> = missing.filter(|wanted| seen.insert(&wanted.reference)).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        one_name_each(missing.values())?;
-        let services: Vec<&str> = missing.values().map(|wanted| wanted.request.service.as_str()).collect();
+        one_name_each(&missing)?;
+        let services: Vec<&str> = missing.iter().map(|wanted| wanted.request.service.as_str()).collect();
         (self.say)(&format!("building {}", services.join(", ")));
-        let hidden = hidden(missing.values().map(|wanted| wanted.request), secrets);
+        let hidden = hidden(missing.iter().map(|wanted| wanted.request), secrets);
         let outcome = cli::follow(self.build_command(&services), BUILD_DEADLINE, |line| {
             if let Some(step) = step(line) {
                 (self.say)(&hidden.scrub(step).chars().take(PHRASE).collect::<String>());
             }
         });
-        outcome
-            .await
-            .map_err(|output| failed(missing.values().map(|wanted| wanted.request), &hidden.scrub(&output)))?;
-        for wanted in missing.values().filter(|wanted| wanted.reference != wanted.request.source) {
+        outcome.await.map_err(|output| failed(missing.iter().map(|wanted| wanted.request), &hidden.scrub(&output)))?;
+        for wanted in missing.iter().filter(|wanted| wanted.reference != wanted.request.source) {
             self.engine.tag_image(&wanted.request.source, &wanted.reference).await?;
         }
         Ok(())
@@ -207,7 +204,7 @@ impl Work<'_> {
 }
 
 /// Two contents under one name would be one image too few: Compose builds both, and the last one has the name.
-fn one_name_each<'a>(missing: impl Iterator<Item = &'a &'a Wanted<'a>>) -> Result<(), Failure> {
+fn one_name_each(missing: &[&Wanted<'_>]) -> Result<(), Failure> {
     let mut names: BTreeMap<&str, &ServiceName> = BTreeMap::new();
     for wanted in missing {
         let request = wanted.request;
@@ -238,11 +235,13 @@ fn hidden<'a>(requests: impl Iterator<Item = &'a BuildRequest>, secrets: &BuildS
     values
 }
 
-/// `[web 2/3] COPY . /` of the builder's `#7 [web 2/3] COPY . /`.
+/// `[web 2/3] COPY . /` of the builder's `#7 [web 2/3] COPY . /`; its own housekeeping has no step count.
 fn step(line: &str) -> Option<&str> {
-    let (number, rest) = line.strip_prefix('#')?.split_once(' ')?;
-    (number.bytes().all(|byte| byte.is_ascii_digit()) && rest.starts_with('[') && !rest.starts_with("[internal]"))
-        .then_some(rest)
+    let (number, step) = line.strip_prefix('#')?.split_once(' ')?;
+    let (name, _) = step.strip_prefix('[')?.split_once(']')?;
+    let (count, of) = name.rsplit(' ').next()?.split_once('/')?;
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    [number, count, of].into_iter().all(all_digits).then_some(step)
 }
 
 fn failed<'a>(requests: impl Iterator<Item = &'a BuildRequest>, output: &str) -> Failure {
@@ -286,6 +285,9 @@ mod tests {
     fn progress_is_the_builders_steps() {
         assert_eq!(step("#7 [web 2/3] COPY . /"), Some("[web 2/3] COPY . /"));
         assert_eq!(step("#1 [internal] load build definition from Dockerfile"), None);
+        assert_eq!(step("#4 [web internal] load build context"), None);
+        assert_eq!(step("#9 [web] exporting to image"), None);
+        assert_eq!(step("#7 [1/1] COPY . /"), Some("[1/1] COPY . /"));
         assert_eq!(step("#7 DONE 0.1s"), None);
         assert_eq!(step("# comment"), None);
     }

@@ -2,37 +2,25 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    io,
     sync::Arc,
 };
 
-use bytes::Bytes;
-use futures_util::{
-    StreamExt,
-    future::{join_all, try_join_all},
-    stream::{self, BoxStream},
-};
+use futures_util::future::{join_all, try_join_all};
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::{
-    archive::{self, Described},
+    archive::Described,
     export::Export,
     layers::Layers,
-    size,
-    transfer::{Lack, SendImages, Sent, layers_of, settle},
+    shipment::Shipment,
+    transfer::{Lack, SendImages, Sent, find, settle},
 };
 use crate::{
     failure::Failure,
-    host::{Host, HostError},
-    model::{HostName, Image},
-    operation::{Context, Progress, Result},
+    host::{Host, HostError, ImageStore},
+    model::Image,
+    operation::{Context, Result},
 };
-
-/// Chunks of an archive that wait to be written to a host.
-const AHEAD: usize = 4;
-/// Between two words of progress.
-const SAY_EVERY: u64 = 1024 * 1024;
 
 pub async fn send(operation: &SendImages, cx: &Context, builder: &Arc<dyn Host>) -> Result<Value> {
     let asked = operation.hosts.iter().map(|lack| look(operation, cx, lack));
@@ -42,7 +30,7 @@ pub async fn send(operation: &SendImages, cx: &Context, builder: &Arc<dyn Host>)
         let (layers, exported) = (Arc::clone(&layers), &exported);
         async move {
             let outcome = match state {
-                Ok(state) => send_to(cx, &lack.host, state, &layers, exported).await,
+                Ok(state) => send_to(cx, lack, state, &layers, exported).await,
                 Err(failure) => Err(failure),
             };
             (lack, outcome.map_err(|failure| failure.on(&lack.host)))
@@ -63,11 +51,10 @@ async fn look(operation: &SendImages, cx: &Context, lack: &Lack) -> Result<State
     let host = cx.host_named(&lack.host)?;
     let wanted: Vec<&Image> = operation.lacked(lack).collect();
     let tags = wanted.iter().map(|image| image.tag()).chain(lack.bases.iter().cloned());
-    let found =
-        try_join_all(tags.map(|tag| async move { Ok::<_, HostError>(layers_of(host.image(&tag).await?)) })).await?;
-    let lacks = wanted.iter().zip(&found).filter(|(_, layers)| layers.is_empty());
+    let found = try_join_all(tags.map(|tag| async move { find(host, &tag).await })).await?;
+    let lacks = wanted.iter().zip(&found).filter(|(_, found)| found.is_none());
     let lacks = lacks.map(|(image, _)| image.digest.clone()).collect();
-    Ok(State { lacks, has: found.into_iter().filter(|layers| !layers.is_empty()).collect() })
+    Ok(State { lacks, has: found.into_iter().flatten().map(|present| present.layers).collect() })
 }
 
 /// What became of each image's export, by its digest. One that fails matters only when a host still lacks the image.
@@ -95,8 +82,9 @@ async fn export(operation: &SendImages, cx: &Context, builder: &Arc<dyn Host>) -
 
 async fn export_one(image: &Image, builder: &Arc<dyn Host>) -> Result<Export> {
     let export = Export::of(builder, &image.tag(), &image.platform).await.map_err(|failure| {
-        Failure { message: format!("image {}: {}", image.source, failure.message), ..failure }
-            .hint("build it again with `stagecraft deploy`, or bring it to this machine's engine under that tag")
+        let again = || "deploy again, which builds it, or bring it to this machine's engine under that tag".to_owned();
+        let hint = failure.hint.clone().or_else(|| Some(again()));
+        Failure { message: format!("image {}: {}", image.source, failure.message), hint, ..failure }
     })?;
     if export.digest == image.digest {
         return Ok(export);
@@ -105,46 +93,70 @@ async fn export_one(image: &Image, builder: &Arc<dyn Host>) -> Result<Export> {
         .hint(format!("remove that tag with `docker rmi {}`, and deploy again", image.tag())))
 }
 
-async fn send_to(
-    cx: &Context,
-    name: &HostName,
-    state: State,
-    layers: &Arc<Layers>,
-    exported: &Exported,
-) -> Result<Sent> {
-    let host = cx.host_named(name)?;
+async fn send_to(cx: &Context, lack: &Lack, state: State, layers: &Arc<Layers>, exported: &Exported) -> Result<Sent> {
+    let shipment = Shipment { cx, host: cx.host_named(&lack.host)?, layers };
     let images: Vec<Described> = state.lacks.iter().map(|digest| exported[digest].clone()).collect::<Result<_>>()?;
     if images.is_empty() {
-        cx.progress.say(Some(name), "is there already");
+        cx.progress.say(Some(&lack.host), "is there already");
         return Ok(Sent::default());
     }
-    let shipment = Shipment { cx, host, layers };
     let lacked = lacked_layers(&images, &state.has);
-    let complete = lacked.len() == lacked_layers(&images, &[]).len();
-    let (first, sent) = shipment.load(&images, lacked).await;
-    let broken = match first {
-        Ok(()) => shipment.broken(&images).await?,
-        // Only the engine's own refusal can be because of a layer that is not there after all.
-        Err(HostError::Engine { .. }) if !complete => images.clone(),
-        Err(error) => return Err(refused(&images, error)),
-    };
+    if lacked.len() == lacked_layers(&images, &[]).len() {
+        return send_all(&shipment, &images).await;
+    }
+    let (broken, sent) = send_part(&shipment, lack.store, &images, lacked).await?;
     if broken.is_empty() {
         return Ok(sent);
     }
-    cx.progress.say(Some(name), "does not have the layers that it listed: sending all");
-    for image in &broken {
-        match host.remove_image(&image.tag).await {
-            Err(HostError::Engine { status: 404, .. }) | Ok(()) => {}
-            Err(error) => return Err(error.into()),
+    cx.progress.say(Some(&lack.host), "does not have the layers that it listed: sending all");
+    let again = send_all(&shipment, &broken).await?;
+    Ok(Sent { layers: sent.layers + again.layers, bytes: sent.bytes + again.bytes })
+}
+
+/// Sends the layers that the host seems to lack, and returns the images that did not become whole by it.
+async fn send_part(
+    shipment: &Shipment<'_>,
+    store: ImageStore,
+    images: &[Described],
+    lacked: Vec<String>,
+) -> Result<(Vec<Described>, Sent)> {
+    // The containerd store keeps a broken image under the name that it was sent with. Ours says that it is whole, so there
+    // it gets its name when that has been seen, however the run ends before.
+    let named: Vec<Described> = match store {
+        ImageStore::Classic => images.to_vec(),
+        ImageStore::Containerd => images.iter().map(Described::arriving).collect(),
+    };
+    let (loaded, sent) = shipment.load(&named, lacked).await;
+    let whole = match loaded {
+        Ok(()) => shipment.whole(&named).await?,
+        // The engine's own refusal may be because of a layer that is not there after all; nothing else is.
+        Err(HostError::Engine { .. }) => vec![false; images.len()],
+        Err(error) => return Err(refused(images, error)),
+    };
+    for ((image, named), whole) in images.iter().zip(&named).zip(&whole) {
+        if image.tag != named.tag {
+            if *whole {
+                shipment.host.tag_image(&named.tag, &image.tag).await?;
+            }
+            shipment.remove(named).await?;
+        } else if !whole {
+            shipment.remove(image).await?;
         }
     }
-    let (second, more) = shipment.load(&broken, lacked_layers(&broken, &[])).await;
-    second.map_err(|error| refused(&broken, error))?;
-    match shipment.broken(&broken).await?.first() {
-        None => Ok(Sent { layers: sent.layers + more.layers, bytes: sent.bytes + more.bytes }),
-        Some(image) => Err(Failure::new(format!("{} has arrived on {name} and is not what was sent", image.tag))
-            .hint(format!("look at the engine's log on {name}: `stagecraft ssh {name} journalctl -u docker`"))),
-    }
+    let broken = images.iter().zip(whole).filter(|(_, whole)| !whole).map(|(image, _)| image.clone());
+    Ok((broken.collect(), sent))
+}
+
+/// Sends images with all their layers.
+async fn send_all(shipment: &Shipment<'_>, images: &[Described]) -> Result<Sent> {
+    let (loaded, sent) = shipment.load(images, lacked_layers(images, &[])).await;
+    loaded.map_err(|error| refused(images, error))?;
+    let whole = shipment.whole(images).await?;
+    let Some((broken, _)) = images.iter().zip(whole).find(|(_, whole)| !whole) else { return Ok(sent) };
+    shipment.remove(broken).await?;
+    let host = shipment.host.name();
+    Err(Failure::new(format!("{} has arrived on {host} and is not what was sent", broken.tag))
+        .hint(format!("look at the engine's log on {host}: `stagecraft ssh {host} journalctl -u docker`")))
 }
 
 fn refused(images: &[Described], error: HostError) -> Failure {
@@ -175,104 +187,6 @@ pub fn lacked_layers(images: &[Described], has: &[Vec<String>]) -> Vec<String> {
         }
     }
     lacked
-}
-
-/// The way of archives to one host.
-struct Shipment<'a> {
-    cx: &'a Context,
-    host: &'a Arc<dyn Host>,
-    layers: &'a Arc<Layers>,
-}
-
-impl Shipment<'_> {
-    async fn load(&self, images: &[Described], lacked: Vec<String>) -> (std::result::Result<(), HostError>, Sent) {
-        let all: BTreeSet<&String> =
-            images.iter().flat_map(|image| &image.layers).map(|(diff_id, _)| diff_id).collect();
-        let (total, count) = (all.len(), lacked.len());
-        self.layers.prepare(&lacked);
-        let meter = Arc::new(Meter { progress: Arc::clone(&self.cx.progress), host: self.host.name().clone(), total });
-        let (sender, receiver) = mpsc::channel(AHEAD);
-        let writing = tokio::spawn(write(sender, images.to_vec(), lacked, Arc::clone(self.layers), meter));
-        let archive =
-            stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|chunk| (chunk, receiver)) });
-        let archive: BoxStream<'static, io::Result<Bytes>> = archive.boxed();
-        let loaded = self.host.load_image(archive).await;
-        let bytes = writing.await.unwrap_or_default();
-        (loaded, Sent { layers: count, bytes })
-    }
-
-    /// Those that the host does not have as they were sent.
-    async fn broken(&self, images: &[Described]) -> std::result::Result<Vec<Described>, HostError> {
-        let found = try_join_all(images.iter().map(|image| self.host.image(&image.tag))).await?;
-        let wrong = images.iter().zip(found).filter(|(image, found)| {
-            let id = found.as_ref().and_then(|found| found.id.clone()).unwrap_or_default();
-            let layers = layers_of(found.clone());
-            let same = layers.iter().eq(image.layers.iter().map(|(diff_id, _)| diff_id));
-            // The classic store's id is the config's digest, the containerd store's the manifest's.
-            !same || ![image.config_digest(), image.manifest_digest()].contains(&id)
-        });
-        Ok(wrong.map(|(image, _)| image.clone()).collect())
-    }
-}
-
-/// Says how far a host is.
-struct Meter {
-    progress: Arc<dyn Progress>,
-    host: HostName,
-    total: usize,
-}
-
-impl Meter {
-    fn say(&self, layers: usize, bytes: u64) {
-        self.progress.say(Some(&self.host), &format!("{layers} of {} layers, {}", self.total, size(bytes)));
-    }
-}
-
-type Chunks = mpsc::Sender<io::Result<Bytes>>;
-
-/// Writes an archive into `chunks` and returns its size. Ends early when nobody reads any more.
-async fn write(
-    chunks: Chunks,
-    images: Vec<Described>,
-    lacked: Vec<String>,
-    layers: Arc<Layers>,
-    meter: Arc<Meter>,
-) -> u64 {
-    let mut bytes = 0;
-    for (index, diff_id) in lacked.iter().enumerate() {
-        let written = write_layer(&chunks, diff_id, &layers, |in_layer| meter.say(index + 1, bytes + in_layer)).await;
-        match written {
-            Ok(written) => bytes += written,
-            Err(error) => {
-                // Without a reader there is nobody to tell.
-                let _ = chunks.send(Err(error)).await;
-                return bytes;
-            }
-        }
-    }
-    let ending = archive::ending(&images);
-    bytes += ending.len() as u64;
-    if chunks.send(Ok(ending)).await.is_ok() {
-        meter.say(lacked.len(), bytes);
-    }
-    bytes
-}
-
-async fn write_layer(chunks: &Chunks, diff_id: &str, layers: &Layers, say: impl Fn(u64)) -> io::Result<u64> {
-    let packed = layers.packed(diff_id).await?;
-    let (mut written, mut said) = (0, 0);
-    loop {
-        let chunk = packed.read(written).await?;
-        if chunk.is_empty() {
-            return Ok(written);
-        }
-        written += chunk.len() as u64;
-        chunks.send(Ok(chunk)).await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        if written - said >= SAY_EVERY {
-            said = written;
-            say(written);
-        }
-    }
 }
 
 #[cfg(test)]

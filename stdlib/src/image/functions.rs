@@ -41,6 +41,7 @@ fn transfer(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(
         }
         lacks.push(Lack {
             host: host.name.clone(),
+            store: host.engine.store,
             images: lacked.iter().map(|image| image.digest.clone()).collect(),
             bases: bases(host, &lacked),
         });
@@ -230,9 +231,9 @@ mod tests {
                 { "source": "postgres", "digest": "sha256:bb", "platform": "linux/amd64" },
             ],
             "hosts": [
-                { "host": "web-1", "images": ["sha256:cc"], "bases": ["stagecraft/image:aa"] },
-                { "host": "web-2", "images": ["sha256:aa", "sha256:cc"], "bases": ["stagecraft/image:00"] },
-                { "host": "db-1", "images": ["sha256:bb"], "bases": [] },
+                { "host": "web-1", "store": "classic", "images": ["sha256:cc"], "bases": ["stagecraft/image:aa"] },
+                { "host": "web-2", "store": "classic", "images": ["sha256:aa", "sha256:cc"], "bases": ["stagecraft/image:00"] },
+                { "host": "db-1", "store": "classic", "images": ["sha256:bb"], "bases": [] },
             ],
         }]);
         assert_eq!(Value::Array(planned), expected);

@@ -60,7 +60,7 @@ impl<'a> Identities<'a> {
             return Ok(());
         }
         Err(Failure::new(format!("image {reference} is for {platform}, and the hosts are {wanted}")).hint(format!(
-            "bring it for {wanted}: `docker pull --platform {wanted} …`, or a builder that can build for it"
+            "pull or build it for {wanted}; a Dockerfile's `FROM --platform` and `platform:` in the Compose file decide too"
         )))
     }
 }

@@ -13,6 +13,7 @@ mod identity;
 mod ignore;
 mod layers;
 mod registry;
+mod shipment;
 mod transfer;
 
 pub use build::{BuildRequest, Rebuild, resolve};

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::{
     cli::{last_lines, wait},
     credentials,
-    transfer::{Lack, SendImages, Sent, layers_of, settle},
+    transfer::{Lack, SendImages, Sent, find, settle},
 };
 use crate::{
     failure::Failure,
@@ -27,6 +27,12 @@ struct Pushed {
     /// `prefix/name@sha256:…`.
     reference: String,
     layers: Vec<String>,
+}
+
+impl Pushed {
+    async fn is_on(&self, host: &Arc<dyn Host>, tag: &str) -> std::result::Result<bool, HostError> {
+        Ok(find(host, tag).await?.is_some_and(|found| found.layers == self.layers))
+    }
 }
 
 pub async fn send(operation: &SendImages, cx: &Context, builder: &Arc<dyn Host>, prefix: &str) -> Result<Value> {
@@ -52,10 +58,11 @@ async fn push(cx: &Context, builder: &Arc<dyn Host>, prefix: &str, image: &Image
     let repository = format!("{}/{}", prefix.trim_end_matches('/'), short_name(&image.source));
     let name = format!("{repository}:{}", image.digest.trim_start_matches("sha256:"));
     cx.progress.say(None, &format!("pushing {name}"));
-    let layers = layers_of(builder.image(&image.tag()).await?);
-    builder.tag_image(&image.tag(), &name).await.map_err(|error| {
-        Failure::from(error).hint("build it again with `stagecraft deploy`, or bring it to this machine's engine")
+    let present = find(builder, &image.tag()).await?.ok_or_else(|| {
+        Failure::new(format!("image {} is not on this machine's engine as {}", image.source, image.tag()))
+            .hint("build it again with `stagecraft deploy`, or bring it to this machine's engine under that tag")
     })?;
+    builder.tag_image(&image.tag(), &name).await?;
     let mut command = Command::new("docker");
     command.args(["push", &name]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let outcome = wait(command, PUSH_DEADLINE).await;
@@ -68,7 +75,7 @@ async fn push(cx: &Context, builder: &Arc<dyn Host>, prefix: &str, image: &Image
     };
     let output = outcome.map_err(refused)?;
     let digest = output.lines().find_map(pushed_digest).ok_or_else(|| refused(last_lines(&output)))?;
-    Ok(Pushed { reference: format!("{repository}@{digest}"), layers })
+    Ok(Pushed { reference: format!("{repository}@{digest}"), layers: present.layers })
 }
 
 /// The last part of an image's name, without version and digest.
@@ -93,16 +100,22 @@ async fn pull_all(
 ) -> Result<Sent> {
     let host = cx.host_named(&lack.host)?;
     let images: Vec<&Image> = operation.lacked(lack).collect();
-    cx.progress.say(Some(&lack.host), &format!("pulling {} images", images.len()));
-    try_join_all(images.iter().map(|image| pull(host, image, &pushed[&image.digest], login.clone()))).await?;
+    try_join_all(images.iter().map(|image| pull(cx, host, image, &pushed[&image.digest], login.clone()))).await?;
     Ok(Sent::default())
 }
 
-async fn pull(host: &Arc<dyn Host>, image: &Image, pushed: &Pushed, login: Option<DockerCredentials>) -> Result<()> {
+async fn pull(
+    cx: &Context,
+    host: &Arc<dyn Host>,
+    image: &Image,
+    pushed: &Pushed,
+    login: Option<DockerCredentials>,
+) -> Result<()> {
     let tag = image.tag();
-    if layers_of(host.image(&tag).await?) == pushed.layers {
+    if pushed.is_on(host, &tag).await? {
         return Ok(());
     }
+    cx.progress.say(Some(host.name()), &format!("pulling {}", image.source));
     host.pull_image(&pushed.reference, login).await.map_err(|error| {
         let failure = Failure::from(error);
         let hint = failure.hint.clone().unwrap_or_else(|| {
@@ -121,7 +134,7 @@ async fn pull(host: &Arc<dyn Host>, image: &Image, pushed: &Pushed, login: Optio
         Ok(()) | Err(HostError::Engine { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    if layers_of(host.image(&tag).await?) == pushed.layers {
+    if pushed.is_on(host, &tag).await? {
         return Ok(());
     }
     host.remove_image(&tag).await?;

@@ -1,14 +1,16 @@
 //! Brings images to all hosts that lack them, at once.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use bollard::models::ImageInspect;
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{direct, registry};
 use crate::{
     failure::Failure,
+    host::{Host, HostError, ImageStore},
     model::{HostName, Image, Transfer},
     operation::{Context, Operation, Probe, Result},
     plan::Effect,
@@ -28,6 +30,7 @@ pub struct SendImages {
 #[serde(deny_unknown_fields)]
 pub struct Lack {
     pub host: HostName,
+    pub store: ImageStore,
     /// The digests of the images.
     pub images: Vec<String>,
     /// Tags of images of the host that may share layers with them.
@@ -48,9 +51,22 @@ impl SendImages {
     }
 }
 
-/// The layers of an image on a host; empty also when the image is there and broken, as the containerd store may have it.
-pub fn layers_of(found: Option<ImageInspect>) -> Vec<String> {
-    found.and_then(|image| image.root_fs).and_then(|root| root.layers).unwrap_or_default()
+/// An image as an engine has it, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    pub id: String,
+    /// The digests of the uncompressed layers, from the base up.
+    pub layers: Vec<String>,
+}
+
+/// Looks for an image. One that is there and broken counts as missing: the containerd store describes it without layers,
+/// which the client takes for an answer that it cannot read.
+pub async fn find(host: &Arc<dyn Host>, tag: &str) -> std::result::Result<Option<Present>, HostError> {
+    let found = match host.image(tag).await {
+        Err(HostError::Engine { status: 200, .. }) => None,
+        found => found?,
+    };
+    Ok(found.and_then(|image| Some(Present { id: image.id?, layers: image.root_fs?.layers? })))
 }
 
 /// One failure out of the hosts' outcomes: the first, with the others beside it.
@@ -99,9 +115,8 @@ impl Operation for SendImages {
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
         let tags = self.hosts.iter().flat_map(|lack| self.lacked(lack).map(move |image| (&lack.host, image.tag())));
-        let asked = tags.map(|(host, tag)| async move { Ok::<_, Failure>(cx.host_named(host)?.image(&tag).await?) });
-        let found: Vec<Option<ImageInspect>> = join_all(asked).await.into_iter().collect::<Result<_>>()?;
-        let there = found.into_iter().filter(|found| !layers_of(found.clone()).is_empty()).count();
+        let asked = tags.map(|(host, tag)| async move { Ok::<_, Failure>(find(cx.host_named(host)?, &tag).await?) });
+        let there = try_join_all(asked).await?.iter().flatten().count();
         let wanted: usize = self.hosts.iter().map(|lack| lack.images.len()).sum();
         Ok(match there {
             all if all == wanted => Probe::Done(Value::Object(serde_json::Map::new())),
