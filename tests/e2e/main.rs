@@ -9,3 +9,4 @@ mod stagecraft;
 
 mod deploy_hosts;
 mod deploy_local;
+mod fidelity;
