@@ -7,7 +7,7 @@ use bollard::models::{ContainerInspectResponse, EndpointIpamConfig, EndpointSett
 use super::container::{ContainerSpec, Endpoint};
 use crate::{
     failure::Failure,
-    host::{Host, HostError},
+    host::Host,
     labels,
     model::ServiceName,
     operation::{Context, Result},
@@ -20,7 +20,8 @@ const CONFLICT: u16 = 409;
 
 /// Creates the container, with the values of its environment from the context, its labels (Compose's and ours, run and key
 /// among them) and all its networks. Does not start it. Returns its id. One that this very operation has created before it
-/// was cut off is finished and returned.
+/// was cut off is finished and returned. A stopped container of the service that has the name is put aside; [`bring_back`]
+/// undoes that.
 pub async fn create(cx: &Context, host: &Arc<dyn Host>, service: &ServiceName, spec: &ContainerSpec) -> Result<String> {
     check_engine(host, spec).await?;
     let mut body = spec.body.clone();
@@ -32,9 +33,21 @@ pub async fn create(cx: &Context, host: &Arc<dyn Host>, service: &ServiceName, s
         let endpoints = HashMap::from([(first.network.clone(), settings(first))]);
         body.networking_config = Some(NetworkingConfig { endpoints_config: Some(endpoints) });
     }
-    let (id, joined) = match host.create_container(&spec.name, body).await {
+    let (id, joined) = match host.create_container(&spec.name, body.clone()).await {
         Ok(id) => (id, first_of(spec)),
-        Err(error) if error.status() == Some(CONFLICT) => own(cx, host, spec, error).await?,
+        Err(error) if error.status() == Some(CONFLICT) => {
+            let there = host.container(&spec.name).await?.unwrap_or_default();
+            if own(cx, &there) {
+                let networks = there.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+                (there.id.unwrap_or_default(), networks.into_keys().collect())
+            } else if is_stopped_predecessor(&there, spec) {
+                host.rename_container(&spec.name, &aside(cx, spec)).await?;
+                (host.create_container(&spec.name, body).await?, first_of(spec))
+            } else {
+                let hint = format!("look at it with `docker inspect {}`, and remove it if nothing needs it", spec.name);
+                return Err(Failure::from(error).hint(hint));
+            }
+        }
         Err(error) => return Err(error.into()),
     };
     for endpoint in spec.networks.iter().filter(|endpoint| !joined.contains(&endpoint.network)) {
@@ -51,20 +64,34 @@ fn first_of(spec: &ContainerSpec) -> Vec<String> {
     spec.networks.first().map(|endpoint| endpoint.network.clone()).into_iter().collect()
 }
 
-/// The container of this name, when this operation made it, and the networks that it is in.
-async fn own(
-    cx: &Context,
-    host: &Arc<dyn Host>,
-    spec: &ContainerSpec,
-    error: HostError,
-) -> Result<(String, Vec<String>)> {
-    let found = host.container(&spec.name).await?.unwrap_or_default();
-    if made_by(&found, labels::RUN) != Some(cx.run.as_str()) || made_by(&found, labels::KEY) != Some(cx.key.as_str()) {
-        return Err(Failure::from(error)
-            .hint(format!("look at it with `docker inspect {}`, and remove it if nothing needs it", spec.name)));
+/// Whether this very operation made the container.
+pub(super) fn own(cx: &Context, there: &ContainerInspectResponse) -> bool {
+    made_by(there, labels::RUN) == Some(cx.run.as_str()) && made_by(there, labels::KEY) == Some(cx.key.as_str())
+}
+
+/// A container of the same service that does not run any more and has the name still: one with a `container_name`, kept
+/// for an undo, or what a killed run has left.
+fn is_stopped_predecessor(there: &ContainerInspectResponse, spec: &ContainerSpec) -> bool {
+    let same = |label: &str| {
+        made_by(there, label) == spec.body.labels.as_ref().and_then(|all| all.get(label)).map(String::as_str)
+    };
+    let stopped = there.state.as_ref().is_some_and(|state| state.running == Some(false));
+    stopped && same("com.docker.compose.project") && same(labels::SERVICE) && same(labels::ROLE)
+}
+
+/// The name of what was put aside for the container by this run.
+fn aside(cx: &Context, spec: &ContainerSpec) -> String {
+    format!("{}-before-{}", spec.name, cx.run)
+}
+
+/// Gives the container that [`create`] has put aside its name back, when there is one. For an undo, once the new container
+/// is removed.
+pub async fn bring_back(cx: &Context, host: &Arc<dyn Host>, spec: &ContainerSpec) -> Result<()> {
+    let aside = aside(cx, spec);
+    if host.container(&aside).await?.is_some() {
+        host.rename_container(&aside, &spec.name).await?;
     }
-    let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-    Ok((found.id.unwrap_or_default(), networks.into_keys().collect()))
+    Ok(())
 }
 
 /// What a label of a container says.

@@ -1,6 +1,6 @@
 //! Why a container is not as it should be.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use bollard::models::{ContainerInspectResponse, ContainerState, HealthcheckResult};
 use futures_util::StreamExt;
@@ -72,7 +72,7 @@ async fn last_lines(host: &Arc<dyn Host>, container: &str) -> Vec<String> {
     let query = LogQuery { tail: Some(LOG_LINES), ..LogQuery::default() };
     let read = async {
         let lines = host.logs(container, query).await.ok()?;
-        Some(lines.filter_map(async |line| line.ok().map(|line| line.text)).collect::<Vec<_>>().await)
+        Some(lines.filter_map(|line| ready(line.ok().map(|line| line.text))).collect::<Vec<_>>().await)
     };
     timeout(LOG_DEADLINE, read).await.ok().flatten().unwrap_or_default()
 }

@@ -17,7 +17,7 @@ mod stand;
 
 pub use cli::ComposeCli;
 pub use container::{ContainerSpec, config_hash, specify};
-pub use create::create;
+pub use create::{bring_back, create};
 pub use definition::{Attachment, Definition, HealthCheck, Limits, Logging, Mount, Port, Restart, Ulimit};
 pub use explain::{explain_exit, explain_unready};
 pub use job::RunJob;
