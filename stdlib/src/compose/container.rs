@@ -60,16 +60,16 @@ pub fn specify(release: &Release, service: &Service, replica: u32, network: Opti
         host_config.network_mode = networks.first().map(|endpoint| endpoint.network.clone());
     }
     let config = hash(service, &body, &networks, network.map(|(name, _)| name));
-    // Compose's name for the replica, by which others may know it; and its own, which the engine resolves anyway.
-    let compose_name = format!("{project}-{}-{replica}", service.name);
+    // Compose's name for the replica, by which others may know it; its own is resolved anyway.
+    let fixed = service.definition.container_name.clone();
+    let known = fixed.clone().unwrap_or_else(|| format!("{project}-{}-{replica}", service.name));
     for endpoint in &mut networks {
-        endpoint.aliases.insert(0, compose_name.clone());
+        endpoint.aliases.insert(0, known.clone());
     }
     if let Some((name, address)) = network {
         networks.push(Endpoint { network: name.to_owned(), aliases: vec![], address: Some(address) });
     }
-    let name = service.definition.container_name.clone();
-    let name = name.unwrap_or_else(|| format!("{project}-{}-r{}-{replica}", service.name, release.id.number));
+    let name = fixed.unwrap_or_else(|| format!("{project}-{}-r{}-{replica}", service.name, release.id.number));
     body.labels.get_or_insert_default().extend(identity(release, service, replica, &config));
     let unset = service.definition.environment_unset.clone();
     ContainerSpec { name, config, body, environment: service.environment.clone(), unset, networks }
@@ -273,9 +273,11 @@ mod tests {
     }
 
     #[test]
-    fn a_container_name_is_its_name() {
+    fn a_container_name_is_its_name_and_alias() {
         let mut named = service();
         named.definition.container_name = Some("store".into());
-        assert_eq!(of(&named).name, "store");
+        let spec = of(&named);
+        assert_eq!(spec.name, "store");
+        assert_eq!(spec.networks[0].aliases, ["store", "web", "www"]);
     }
 }

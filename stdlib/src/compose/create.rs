@@ -7,7 +7,7 @@ use bollard::models::{ContainerInspectResponse, EndpointIpamConfig, EndpointSett
 use super::container::{ContainerSpec, Endpoint};
 use crate::{
     failure::Failure,
-    host::{Host, HostError},
+    host::Host,
     labels,
     model::ServiceName,
     operation::{Context, Result},
@@ -34,7 +34,16 @@ pub async fn create(cx: &Context, host: &Arc<dyn Host>, service: &ServiceName, s
     }
     let (id, joined) = match host.create_container(&spec.name, body).await {
         Ok(id) => (id, first_of(spec)),
-        Err(error) if error.status() == Some(CONFLICT) => own(cx, host, spec, error).await?,
+        Err(error) if error.status() == Some(CONFLICT) => {
+            let there = host.container(&spec.name).await?.unwrap_or_default();
+            if own(cx, &there) {
+                let networks = there.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+                (there.id.unwrap_or_default(), networks.into_keys().collect())
+            } else {
+                let hint = format!("look at it with `docker inspect {}`, and remove it if nothing needs it", spec.name);
+                return Err(Failure::from(error).hint(hint));
+            }
+        }
         Err(error) => return Err(error.into()),
     };
     for endpoint in spec.networks.iter().filter(|endpoint| !joined.contains(&endpoint.network)) {
@@ -51,20 +60,9 @@ fn first_of(spec: &ContainerSpec) -> Vec<String> {
     spec.networks.first().map(|endpoint| endpoint.network.clone()).into_iter().collect()
 }
 
-/// The container of this name, when this operation made it, and the networks that it is in.
-async fn own(
-    cx: &Context,
-    host: &Arc<dyn Host>,
-    spec: &ContainerSpec,
-    error: HostError,
-) -> Result<(String, Vec<String>)> {
-    let found = host.container(&spec.name).await?.unwrap_or_default();
-    if made_by(&found, labels::RUN) != Some(cx.run.as_str()) || made_by(&found, labels::KEY) != Some(cx.key.as_str()) {
-        return Err(Failure::from(error)
-            .hint(format!("look at it with `docker inspect {}`, and remove it if nothing needs it", spec.name)));
-    }
-    let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-    Ok((found.id.unwrap_or_default(), networks.into_keys().collect()))
+/// Whether this very operation made the container.
+pub(super) fn own(cx: &Context, there: &ContainerInspectResponse) -> bool {
+    made_by(there, labels::RUN) == Some(cx.run.as_str()) && made_by(there, labels::KEY) == Some(cx.key.as_str())
 }
 
 /// What a label of a container says.

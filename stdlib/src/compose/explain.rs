@@ -1,6 +1,6 @@
 //! Why a container is not as it should be.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use bollard::models::{ContainerInspectResponse, ContainerState, HealthcheckResult};
 use futures_util::StreamExt;
@@ -72,7 +72,7 @@ async fn last_lines(host: &Arc<dyn Host>, container: &str) -> Vec<String> {
     let query = LogQuery { tail: Some(LOG_LINES), ..LogQuery::default() };
     let read = async {
         let lines = host.logs(container, query).await.ok()?;
-        Some(lines.filter_map(async |line| line.ok().map(|line| line.text)).collect::<Vec<_>>().await)
+        Some(lines.filter_map(|line| ready(line.ok().map(|line| line.text))).collect::<Vec<_>>().await)
     };
     timeout(LOG_DEADLINE, read).await.ok().flatten().unwrap_or_default()
 }
@@ -95,7 +95,7 @@ impl Evidence {
     fn end(&self) -> String {
         let code = self.state.exit_code.unwrap_or(0);
         let after = self.lifetime().map(|seconds| format!(", {seconds} s after it started")).unwrap_or_default();
-        let cause = if let Some(error) = self.state.error.as_deref().filter(|error| !error.is_empty()) {
+        let cause = if let Some(error) = self.not_started() {
             return format!("could not be started: {error}");
         } else if self.state.oom_killed == Some(true) {
             match self.memory_limit {
@@ -113,6 +113,11 @@ impl Evidence {
         format!("{cause}{after}{restarts}")
     }
 
+    /// The engine's words, when it could not start the program at all.
+    fn not_started(&self) -> Option<&str> {
+        self.state.error.as_deref().filter(|error| !error.is_empty())
+    }
+
     /// Seconds with one decimal between the last start and the end.
     fn lifetime(&self) -> Option<String> {
         let at = |text: &Option<String>| text.as_deref()?.parse::<Timestamp>().ok();
@@ -124,6 +129,9 @@ impl Evidence {
         match self.state.exit_code.unwrap_or(0) {
             _ if self.state.oom_killed == Some(true) => {
                 "raise its memory limit in the Compose file, or give it less to hold".to_owned()
+            }
+            code if self.not_started().is_some() && code != NOT_FOUND && code != CANNOT_RUN => {
+                "the engine's own words say what it lacks; change that in the Compose file or on the host".to_owned()
             }
             CANNOT_RUN | NOT_FOUND => {
                 "see whether the image has the program that `command` and `entrypoint` name, for this architecture"

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     container::ContainerSpec,
-    create::{create, made_by},
+    create::{create, made_by, own},
     explain::explain_exit,
 };
 use crate::{
@@ -45,7 +45,7 @@ enum Stage {
 impl RunJob {
     async fn stage(&self, cx: &Context) -> Result<Stage> {
         let found = cx.host()?.container(&self.spec.name).await?;
-        Ok(found.filter(|found| own(found, cx)).map_or(Stage::Absent, |found| stage(&found)))
+        Ok(found.filter(|found| own(cx, found)).map_or(Stage::Absent, |found| stage(&found)))
     }
 
     /// Removes what an earlier run left under this name. One that still runs is left to end.
@@ -82,10 +82,6 @@ async fn watch(container: &str, cx: &Context, host: &Arc<dyn Host>) -> Result<i6
         () = &mut say => Ok(wait.await?),
         code = &mut wait => Ok(code?),
     }
-}
-
-fn own(found: &ContainerInspectResponse, cx: &Context) -> bool {
-    made_by(found, labels::RUN) == Some(cx.run.as_str()) && made_by(found, labels::KEY) == Some(cx.key.as_str())
 }
 
 fn stage(found: &ContainerInspectResponse) -> Stage {

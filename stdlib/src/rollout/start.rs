@@ -23,22 +23,34 @@ pub struct Start {
     pub spec: ContainerSpec,
 }
 
+/// The container of the planned name.
+struct Found {
+    id: String,
+    running: bool,
+    /// The run that made it; `None` for what no run has made.
+    run: Option<String>,
+}
+
 impl Start {
+    async fn found(&self, cx: &Context) -> Result<Option<Found>> {
+        let found = cx.host()?.container(&self.spec.name).await?;
+        Ok(found.map(|found| Found {
+            id: found.id.unwrap_or_default(),
+            running: found.state.and_then(|state| state.running).unwrap_or(false),
+            run: found.config.and_then(|config| config.labels).and_then(|mut labels| labels.remove(labels::RUN)),
+        }))
+    }
+
     /// The container of this name, if this run made it.
-    async fn made_by_this_run(&self, cx: &Context) -> Result<Option<(String, bool)>> {
-        let Some(found) = cx.host()?.container(&self.spec.name).await? else { return Ok(None) };
-        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
-        if labels.get(labels::RUN).map(String::as_str) != Some(cx.run.as_str()) {
-            let other = labels.get(labels::RUN).map_or("something else".to_owned(), |run| format!("run {run}"));
-            return Err(Failure::new(format!(
-                "a container named {} is there already, made by {other}",
-                self.spec.name
-            ))
-            .on(cx.host()?.name())
-            .hint(format!("look at it with `docker inspect {}`, and remove it if nothing needs it", self.spec.name)));
+    async fn made_by_this_run(&self, cx: &Context) -> Result<Option<Found>> {
+        let Some(found) = self.found(cx).await? else { return Ok(None) };
+        if found.run.as_deref() == Some(cx.run.as_str()) {
+            return Ok(Some(found));
         }
-        let running = found.state.and_then(|state| state.running).unwrap_or(false);
-        Ok(Some((found.id.unwrap_or_default(), running)))
+        let other = found.run.map_or("something else".to_owned(), |run| format!("run {run}"));
+        Err(Failure::new(format!("a container named {} is there already, made by {other}", self.spec.name))
+            .on(cx.host()?.name())
+            .hint(format!("look at it with `docker inspect {}`, and remove it if nothing needs it", self.spec.name)))
     }
 }
 
@@ -59,7 +71,7 @@ impl Operation for Start {
         let id = match compose::create(cx, host, &self.service, &self.spec).await {
             // A killed run that is resumed may have got as far as creating it.
             Err(conflict) => match self.made_by_this_run(cx).await? {
-                Some((id, _)) => id,
+                Some(found) => found.id,
                 None => return Err(conflict),
             },
             Ok(id) => id,
@@ -70,18 +82,20 @@ impl Operation for Start {
 
     async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
         let host = cx.host()?;
-        if let Some((id, _)) = self.made_by_this_run(cx).await? {
-            host.stop_container(&id, UNDO_GRACE).await?;
-            host.remove_container(&id).await?;
+        // One that this run did not make is the old one, which had the name before.
+        if let Some(made) = self.found(cx).await?.filter(|found| found.run.as_deref() == Some(cx.run.as_str())) {
+            host.stop_container(&made.id, UNDO_GRACE).await?;
+            host.remove_container(&made.id).await?;
         }
         Ok(())
     }
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
-        Ok(match self.made_by_this_run(cx).await? {
+        let found = self.found(cx).await?.filter(|found| found.run.as_deref() == Some(cx.run.as_str()));
+        Ok(match found {
             None => Probe::NotDone,
-            Some((id, true)) => Probe::Done(json!({ "id": id })),
-            Some((_, false)) => Probe::Partial,
+            Some(Found { id, running: true, .. }) => Probe::Done(json!({ "id": id })),
+            Some(_) => Probe::Partial,
         })
     }
 }
