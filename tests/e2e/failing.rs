@@ -50,7 +50,7 @@ fn a_host_that_falls_silent() {
     let began = std::time::Instant::now();
     let output = child.wait_with_output().expect("stagecraft ends");
     lab::host(3, "join");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + String::from_utf8_lossy(&output.stderr).as_ref();
     assert_eq!(output.status.code(), Some(6), "what h3 has cannot be known: {text}");
     assert!(text.contains("h3"), "{text}");
     // 15 s to notice, then the tries to undo there.

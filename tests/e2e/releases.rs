@@ -72,12 +72,12 @@ fn values_are_seen_nowhere() {
     let mut seen = Vec::new();
     for args in [&["plan", "--json", "-v"][..], &["deploy", "--yes", "--json", "-v"], &["plan", "--out", "some.plan"]] {
         let ran = stagecraft(app.path(), args).exits(0);
-        seen.push(ran.stdout + &ran.stderr);
+        seen.push(format!("{}{}", ran.stdout, ran.stderr));
     }
     app.write("compose.yaml", "services:\n  web:\n    build: .\n    environment:\n      SECRET: an0thersecret\n");
     let plan = stagecraft(app.path(), &["plan"]).exits(0);
     assert!(plan.stdout.contains("environment SECRET"), "{}", plan.stdout);
-    seen.push(plan.stdout + &plan.stderr + &app.read("some.plan"));
+    seen.push(format!("{}{}{}", plan.stdout, plan.stderr, app.read("some.plan")));
     for entry in walkdir::WalkDir::new(app.path().join(".stagecraft")) {
         let entry = entry.expect("a readable directory");
         if entry.file_type().is_file() {
