@@ -91,7 +91,7 @@ fn nothing_listens(error: &io::Error) -> bool {
 }
 
 /// The beginning of a command, for an error.
-fn shown(command: &str) -> String {
+pub fn shown(command: &str) -> String {
     let mut line = command.lines().next().unwrap_or_default().to_owned();
     if line.chars().count() > COMMAND_SHOWN || line.len() < command.trim_end().len() {
         line = line.chars().take(COMMAND_SHOWN).chain(['…']).collect();

@@ -71,7 +71,8 @@ async fn open(access: &Ssh, place: &Place, pulse: &Arc<Pulse>) -> Result<Engine>
 async fn find_another_way(access: &mut Ssh, place: &Place, pulse: &Arc<Pulse>, why: String) -> Result<Engine> {
     let no_engine =
         |why: &str| HostError::NoEngine { host: place.host.clone(), socket: place.socket.clone(), why: why.to_owned() };
-    let answer = access.run(diagnosis::QUESTION, &[ENGINE], bytes::Bytes::new()).await?;
+    let what = "why its engine does not answer".to_owned();
+    let answer = access.run(what, diagnosis::QUESTION, &[ENGINE], bytes::Bytes::new()).await?;
     let found = diagnosis::read(&String::from_utf8_lossy(&answer.stdout)).ok_or_else(|| no_engine(&why))?;
     let user = match found.socket {
         Socket::Absent => return Err(no_engine("neither its socket nor the docker command is there")),
