@@ -49,7 +49,7 @@ fn offending(lines: &[&str]) -> Option<String> {
     lines.iter().find_map(|line| Some(line.strip_prefix("Offending ")?.split_once(" in ")?.1.to_owned()))
 }
 
-/// The command that adds the key of `name`, which is as known_hosts writes it: `[address]:port` for a port of its own.
+/// The command that adds the key of `name`, which is as `known_hosts` writes it: `[address]:port` for a port of its own.
 fn add(name: &str, file: &str, destination: &Destination) -> String {
     if destination.jump.is_some() {
         // Out of reach for ssh-keyscan; ssh itself shows the key and asks.
