@@ -54,11 +54,8 @@ async fn connect_patiently(destination: Destination, place: Place) -> Result<Arc
         Err(HostError::NoEngine { why, .. }) => find_another_way(&mut access, &place, &pulse, why).await?,
         opened => opened?,
     };
-    let ping = engine.through(access.ping_door().await?);
-    tokio::spawn(Pulse::watch(Arc::downgrade(&pulse), move || {
-        let ping = ping.clone();
-        async move { ping.ping().await }
-    }));
+    let look = engine.look(access.ping_door().await?);
+    tokio::spawn(Pulse::watch(Arc::downgrade(&pulse), look));
     Ok(Arc::new(Machine { place, meter, pulse, engine, access }))
 }
 
