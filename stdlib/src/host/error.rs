@@ -10,7 +10,7 @@ pub enum HostError {
     #[error("host {host} ({address}) cannot be reached: {why}")]
     Unreachable { host: HostName, address: String, why: String },
     /// The host offers a key that `known_hosts` does not have, or another one than it has.
-    #[error("host {host} ({address}): its SSH key is not the one that known_hosts has: {why}")]
+    #[error("host {host} ({address}): its SSH host key is not trusted: {why}")]
     HostKey { host: HostName, address: String, why: String, accept: String },
     #[error("host {host}: no Docker engine answers at {socket}: {why}")]
     NoEngine { host: HostName, socket: String, why: String },
@@ -25,8 +25,8 @@ pub enum HostError {
     /// The deadline of a question passed; it changed nothing.
     #[error("host {host} did not answer {what} within {after}")]
     Timeout { host: HostName, what: String, after: Span },
-    /// The connection broke after the request had been sent: the outcome is not known.
-    #[error("host {host}: the connection was lost during {what}; whether it happened is not known")]
+    /// The connection broke, or the deadline passed, after the request had been sent: the outcome is not known.
+    #[error("host {host} gave no answer to {what}; whether it happened is not known")]
     Lost { host: HostName, what: String },
 }
 
@@ -55,7 +55,9 @@ impl HostError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { host, .. } => Some(format!("try `stagecraft ssh {host}`")),
-            Self::HostKey { accept, .. } => Some(format!("if the host was set up anew, accept its new key: {accept}")),
+            Self::HostKey { accept, .. } => {
+                Some(format!("if you trust the host at that address, accept its key: `{accept}`"))
+            }
             Self::NoEngine { host, .. } => {
                 Some(format!("install Docker on {host}, or start it: `systemctl enable --now docker`"))
             }

@@ -91,7 +91,7 @@ fn nothing_listens(error: &io::Error) -> bool {
 }
 
 /// The beginning of a command, for an error.
-fn shown(command: &str) -> String {
+pub fn shown(command: &str) -> String {
     let mut line = command.lines().next().unwrap_or_default().to_owned();
     if line.chars().count() > COMMAND_SHOWN || line.len() < command.trim_end().len() {
         line = line.chars().take(COMMAND_SHOWN).chain(['…']).collect();
@@ -207,7 +207,10 @@ impl<A: Access> Host for Machine<A> {
         if let Some(loss) = self.pulse.loss() {
             return Err(self.place.gone(&loss));
         }
-        self.access.lock(name, holder).await
+        let taken = self.pulse.during(self.access.lock(name, holder)).await;
+        taken.unwrap_or_else(|_| {
+            Err(HostError::Lost { host: self.place.host.clone(), what: format!("taking the lock {name}") })
+        })
     }
     async fn close(&self) {
         self.pulse.lose(Loss::Ended("the connection has been closed".to_owned()));

@@ -3,7 +3,7 @@
 //! [`Host`] is the one door to a machine. [`ssh`] and [`local`] are real; [`fake`] records what it is asked and keeps
 //! containers, images and networks in memory, refusing what an engine would refuse.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bollard::auth::DockerCredentials;
@@ -20,6 +20,7 @@ mod connect;
 mod door;
 mod engine;
 mod error;
+pub mod fake;
 mod local;
 mod lock;
 mod machine;
@@ -191,9 +192,24 @@ pub trait Host: Send + Sync {
     async fn close(&self);
 }
 
+impl fmt::Debug for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(_) => f.write_str("Held"),
+            Self::Busy(holder) => f.debug_tuple("Busy").field(holder).finish(),
+        }
+    }
+}
+
 /// The connected hosts of a run, in the order of `stagecraft.yml`.
 #[derive(Clone, Default)]
 pub struct Hosts(Vec<Arc<dyn Host>>);
+
+impl fmt::Debug for Hosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|host| host.name())).finish()
+    }
+}
 
 impl Hosts {
     pub fn new(hosts: Vec<Arc<dyn Host>>) -> Self {

@@ -11,6 +11,7 @@ mod trouble;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
+use futures_util::{FutureExt, future::BoxFuture};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::time::timeout;
 
@@ -93,9 +94,14 @@ impl Engine {
         Self { docker: speaking(door, &version), ..self.clone() }
     }
 
-    /// Resolves when the engine has answered, or the connection to it has ended: both are signs of life.
-    pub async fn ping(&self) {
-        self.docker.ping().await.ok();
+    /// Looks at the host through a door: resolves when the engine has answered, or the connection to it has ended. Both
+    /// are signs of life.
+    pub fn look(&self, door: Door) -> impl Fn() -> BoxFuture<'static, ()> + use<> {
+        let docker = speaking(door, &self.docker.client_version());
+        move || {
+            let docker = docker.clone();
+            async move { drop(docker.ping().await) }.boxed()
+        }
     }
 
     pub async fn info(&self) -> Result<EngineInfo> {
@@ -160,7 +166,7 @@ impl Engine {
         match self.pulse.during(timeout(deadline.duration(), request)).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(error))) => match Trouble::from(error) {
-                Trouble::NotConnected(why) => Err(self.no_engine(why)),
+                Trouble::NotConnected(why) => Err(self.broken(what, why).await),
                 Trouble::Broken(_) => Err(self.lost(what)),
                 trouble => Err(self.refused(what, trouble)),
             },
@@ -168,7 +174,7 @@ impl Engine {
         }
     }
 
-    /// A question's connection has broken: the engine's end, or the whole host's.
+    /// The connection of what changed nothing has broken: the engine's end, or the whole host's.
     async fn broken(&self, what: &str, why: String) -> HostError {
         let loss = timeout(AFTERMATH, self.pulse.lost()).await.ok();
         loss.map_or_else(|| self.no_engine(why), |loss| self.lost_question(what, &loss))

@@ -17,7 +17,7 @@ impl Engine {
         answers: impl Stream<Item = std::result::Result<T, Error>> + Send + 'static,
     ) -> BoxStream<'static, Result<T>> {
         let answers = Answers {
-            answers: answers.boxed(),
+            stream: answers.boxed(),
             engine: self.clone(),
             what: what.to_owned(),
             _waiting: self.pulse.wait(),
@@ -33,7 +33,7 @@ impl Engine {
 }
 
 struct Answers<T> {
-    answers: BoxStream<'static, std::result::Result<T, Error>>,
+    stream: BoxStream<'static, std::result::Result<T, Error>>,
     engine: Engine,
     what: String,
     _waiting: Waiting,
@@ -43,7 +43,7 @@ impl<T> Answers<T> {
     async fn next(&mut self) -> Option<Result<T>> {
         let answer = tokio::select! {
             biased;
-            answer = self.answers.next() => answer?,
+            answer = self.stream.next() => answer?,
             loss = self.engine.pulse.lost() => return Some(Err(self.engine.lost_question(&self.what, &loss))),
         };
         Some(match answer.map_err(Trouble::from) {

@@ -41,7 +41,7 @@ pub fn take(root: &Path, name: &str, holder: &LockHolder) -> io::Result<Locked> 
     io::Write::write_all(&mut new, note(holder).as_bytes())?;
     new.as_file().set_permissions(Permissions::from_mode(0o644))?;
     new.persist(directory.join("holder"))?;
-    Ok(Locked::Held(Box::new(LocalLock { directory, _file: file })))
+    Ok(Locked::Held(Box::new(LocalLock { directory, file })))
 }
 
 /// Makes a directory with these permissions whatever the umask is, unless it is there.
@@ -62,7 +62,7 @@ fn make_open(path: &Path, mode: u32) -> io::Result<()> {
 /// The operating system holds it until the file is closed, so it cannot be lost.
 struct LocalLock {
     directory: PathBuf,
-    _file: File,
+    file: File,
 }
 
 #[async_trait]
@@ -71,7 +71,7 @@ impl LockGuard for LocalLock {
         true
     }
     async fn lost(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     async fn release(self: Box<Self>) {}
 }
@@ -80,6 +80,8 @@ impl Drop for LocalLock {
     fn drop(&mut self) {
         // A note that stays says what was once true, and only to somebody who looks while the lock is being taken.
         fs::remove_file(self.directory.join("holder")).ok();
+        // Closing the file would not do while a process that is just being started has it open too.
+        self.file.unlock().ok();
     }
 }
 

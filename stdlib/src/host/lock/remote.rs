@@ -133,18 +133,32 @@ impl<I: AsyncWrite + Unpin, O: AsyncRead + Unpin> Session<I, O> {
         let mut beat = interval(BEAT);
         beat.tick().await;
         loop {
-            let answered = tokio::select! {
-                request = queue.recv() => match request {
-                    Some(request) => self.say(&request.line).await.map(|line| { request.answer.send(line).ok(); }),
-                    None => break,
-                },
-                _ = beat.tick() => self.say("beat").await.map(drop),
+            let next = tokio::select! {
+                request = queue.recv() => request.map(Some),
+                _ = beat.tick() => Some(None),
+                // It speaks only when it is spoken to: this is its end.
+                _ = self.output.next_line() => None,
+            };
+            let answered = match next {
+                Some(Some(request)) => self.serve_one(request).await,
+                Some(None) => self.say("beat").await.map(drop),
+                None => None,
             };
             if answered.is_none() {
                 break;
             }
         }
         self.health.end();
+    }
+
+    async fn serve_one(&mut self, request: Request) -> Option<()> {
+        let answer = self.say(&request.line).await?;
+        let unwanted = request.answer.send(answer).err();
+        // Whoever asked for the lock has given up waiting.
+        if let Some(name) = unwanted.as_deref().and_then(|answer| answer.strip_prefix("held ")) {
+            self.say(&format!("free {name}")).await?;
+        }
+        Some(())
     }
 
     async fn say(&mut self, line: &str) -> Option<String> {

@@ -27,7 +27,7 @@ use crate::host::{
     door::{Door, Way},
     engine::{Engine, Place},
     lock::remote::{HOLDER, Holder, HolderError},
-    machine::Access,
+    machine::{Access, shown},
     usage::Meter,
 };
 
@@ -132,8 +132,8 @@ impl Ssh {
         Ok(door)
     }
 
-    /// Runs `sh -c SCRIPT sh ARGUMENTS…` in a session.
-    pub async fn run(&self, script: &str, arguments: &[&str], stdin: Bytes) -> Result<CommandOutput> {
+    /// Runs `sh -c SCRIPT sh ARGUMENTS…` in a session; `what` names it in an error.
+    pub async fn run(&self, what: String, script: &str, arguments: &[&str], stdin: Bytes) -> Result<CommandOutput> {
         self.meter.session();
         let mut child = Arc::clone(self.main.master.session())
             .arc_command("sh")
@@ -159,7 +159,7 @@ impl Ssh {
             }),
             Err(error) => {
                 tracing::debug!(host = %self.place.host, %error, "a session ended without an exit code");
-                Err(HostError::Lost { host: self.place.host.clone(), what: "a command".to_owned() })
+                Err(HostError::Lost { host: self.place.host.clone(), what })
             }
         }
     }
@@ -212,7 +212,7 @@ impl Access for Ssh {
     }
 
     async fn shell(&self, command: &str, stdin: Bytes) -> Result<CommandOutput> {
-        self.run(command, &[], stdin).await
+        self.run(shown(command), command, &[], stdin).await
     }
 
     async fn lock(&self, name: &str, holder: &LockHolder) -> Result<Locked> {

@@ -49,17 +49,17 @@ fn offending(lines: &[&str]) -> Option<String> {
     lines.iter().find_map(|line| Some(line.strip_prefix("Offending ")?.split_once(" in ")?.1.to_owned()))
 }
 
-/// The command that adds the key of `name`, which is as known_hosts writes it: `[address]:port` for a port of its own.
+/// The command that adds the key of `name`, which is as `known_hosts` writes it: `[address]:port` for a port of its own.
 fn add(name: &str, file: &str, destination: &Destination) -> String {
-    if destination.jump.is_some() {
-        // Out of reach for ssh-keyscan; ssh itself shows the key and asks.
-        let options = format!("-o StrictHostKeyChecking=ask -o UserKnownHostsFile={}", path(file));
-        return format!("ssh {options} {} true", destination.command());
-    }
     let (address, port) = match name.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
         Some((address, port)) => (address, format!("-p {port} ")),
         None => (name, String::new()),
     };
+    // Behind a jump host, out of reach for ssh-keyscan: ssh itself shows the key and asks.
+    if destination.jump.as_ref().is_some_and(|jump| !jump.contains(address)) {
+        let options = format!("-o StrictHostKeyChecking=ask -o UserKnownHostsFile={}", path(file));
+        return format!("ssh {options} {} true", destination.command());
+    }
     format!("ssh-keyscan {port}{} >> {}", quote(address), path(file))
 }
 
@@ -139,6 +139,8 @@ mod tests {
         let expected = "ssh -o StrictHostKeyChecking=ask -o UserKnownHostsFile=~/.ssh/known_hosts \
             -l ann -J gate 10.0.0.11 true";
         assert_eq!(host_key(UNKNOWN, &behind).1, expected);
+        let of_the_jump_host = UNKNOWN.replace("10.0.0.11", "gate");
+        assert_eq!(host_key(&of_the_jump_host, &behind).1, "ssh-keyscan gate >> ~/.ssh/known_hosts");
     }
 
     #[test]

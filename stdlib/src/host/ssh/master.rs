@@ -95,6 +95,8 @@ impl Master {
     pub async fn close(&self) {
         self.leash.lock().expect("nothing panics while holding it").take();
         timeout(FAREWELL, self.end()).await.ok();
+        // As the shell does; here so that it is done when this returns.
+        std::fs::remove_dir_all(&self.directory).ok();
     }
 }
 

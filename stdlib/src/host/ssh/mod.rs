@@ -54,11 +54,8 @@ async fn connect_patiently(destination: Destination, place: Place) -> Result<Arc
         Err(HostError::NoEngine { why, .. }) => find_another_way(&mut access, &place, &pulse, why).await?,
         opened => opened?,
     };
-    let ping = engine.through(access.ping_door().await?);
-    tokio::spawn(Pulse::watch(Arc::downgrade(&pulse), move || {
-        let ping = ping.clone();
-        async move { ping.ping().await }
-    }));
+    let look = engine.look(access.ping_door().await?);
+    tokio::spawn(Pulse::watch(Arc::downgrade(&pulse), look));
     Ok(Arc::new(Machine { place, meter, pulse, engine, access }))
 }
 
@@ -71,7 +68,8 @@ async fn open(access: &Ssh, place: &Place, pulse: &Arc<Pulse>) -> Result<Engine>
 async fn find_another_way(access: &mut Ssh, place: &Place, pulse: &Arc<Pulse>, why: String) -> Result<Engine> {
     let no_engine =
         |why: &str| HostError::NoEngine { host: place.host.clone(), socket: place.socket.clone(), why: why.to_owned() };
-    let answer = access.run(diagnosis::QUESTION, &[ENGINE], bytes::Bytes::new()).await?;
+    let what = "why its engine does not answer".to_owned();
+    let answer = access.run(what, diagnosis::QUESTION, &[ENGINE], bytes::Bytes::new()).await?;
     let found = diagnosis::read(&String::from_utf8_lossy(&answer.stdout)).ok_or_else(|| no_engine(&why))?;
     let user = match found.socket {
         Socket::Absent => return Err(no_engine("neither its socket nor the docker command is there")),
