@@ -19,14 +19,14 @@ pub struct Args {
     #[command(flatten)]
     how: How,
     /// Run a plan that `plan --out` has saved, if the hosts are still as it found them
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rebuild", "args"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rebuild", "given"])]
     plan: Option<PathBuf>,
     /// Build all images anew, also those whose content has not changed
     #[arg(long)]
     rebuild: bool,
     /// An argument of the recipe
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = argument)]
-    args: Vec<(String, String)>,
+    given: Vec<(String, String)>,
 }
 
 /// What every command that changes hosts takes.
@@ -65,7 +65,7 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     }
     let pipeline = pipeline::find(global, "deploy").await?;
     let rebuild = if args.rebuild { Rebuild::All } else { Rebuild::Changed };
-    let given: BTreeMap<String, String> = args.args.iter().cloned().collect();
+    let given: BTreeMap<String, String> = args.given.iter().cloned().collect();
     let order = Order { what: "deploy".into(), request: pipeline.request(given)?, rebuild, how: args.how.clone() };
     execute::run(pipeline.project, order, global).await
 }

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use stdlib::{failure::Failure, host::{HostError, LockHolder}};
+use stdlib::{
+    failure::Failure,
+    host::{HostError, LockHolder},
+};
 
 use super::Global;
 use crate::{config::Diagnostic, recipe::RecipeError};
@@ -107,7 +110,9 @@ pub fn report(error: &CliError, global: &Global) -> ExitCode {
     let exit = error.exit();
     if global.json {
         let diagnostics = match error {
-            CliError::Configuration(diagnostics) => json!(diagnostics.iter().map(Diagnostic::to_json).collect::<Vec<_>>()),
+            CliError::Configuration(diagnostics) => {
+                json!(diagnostics.iter().map(Diagnostic::to_json).collect::<Vec<_>>())
+            }
             CliError::Recipe(error) => json!([error.diagnostic().to_json()]),
             _ => json!([]),
         };

@@ -33,12 +33,13 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let wanted = project.optional_host(args.host.as_deref())?;
     let session = Session::connect(project).await?;
     let facts = session.facts().await?;
-    let running = facts.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name == *name)).find_map(|host| {
-        let container = host.containers.iter().find(|container| {
-            container.running && container.ours.as_ref().is_some_and(|ours| !ours.job && ours.service == service)
-        })?;
-        Some((host.name.clone(), container.id.clone()))
-    });
+    let running =
+        facts.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name == *name)).find_map(|host| {
+            let container = host.containers.iter().find(|container| {
+                container.running && container.ours.as_ref().is_some_and(|ours| !ours.job && ours.service == service)
+            })?;
+            Some((host.name.clone(), container.id.clone()))
+        });
     let Some((host, container)) = running else {
         return Err(CliError::usage(format!("no container of {service} is running"), "look at `stagecraft status`"));
     };

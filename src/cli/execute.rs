@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use stdlib::{
-    failure::Failure,
-    host::Host,
-    image::Rebuild,
-};
+use stdlib::{failure::Failure, host::Host, image::Rebuild};
 
 use super::{
     CliError, Exit, Global,
@@ -79,7 +75,7 @@ async fn carry_out(
             }
             let guard = lock::take(session, &run, what, how.wait).await?;
             let ready = prepare::plan(session, &images, request, &run).await;
-            (ready.and_then(|ready| same(shown, ready)), guard)
+            (ready.and_then(|ready| same(&shown, ready)), guard)
         }
     };
     let ready = match ready {
@@ -97,7 +93,7 @@ async fn carry_out(
 }
 
 /// The plan that was shown, if the hosts are still as it found them.
-fn same(shown: Ready, now: Ready) -> Result<Ready, CliError> {
+fn same(shown: &Ready, now: Ready) -> Result<Ready, CliError> {
     let differs = now.plan.fingerprints.iter().find(|(host, print)| shown.plan.fingerprints.get(host) != Some(print));
     match differs {
         None => Ok(now),

@@ -74,7 +74,8 @@ async fn platform(hosts: &Hosts) -> Result<String, CliError> {
     let platforms: Vec<(&HostName, String)> = platforms.await.map_err(|error| CliError::Hosts(vec![error]))?;
     let (first, platform) = platforms.first().expect("an environment has a host");
     if let Some((other, differs)) = platforms.iter().find(|(_, other)| other != platform) {
-        let message = format!("hosts of one environment have two platforms: {first} is {platform}, {other} is {differs}");
+        let message =
+            format!("hosts of one environment have two platforms: {first} is {platform}, {other} is {differs}");
         return Err(Failure::new(message).hint("give each platform an environment of its own").into());
     }
     Ok(platform.clone())

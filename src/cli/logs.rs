@@ -36,7 +36,7 @@ pub struct Args {
 struct Line {
     host: HostName,
     container: String,
-    line: LogLine,
+    logged: LogLine,
 }
 
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
@@ -56,14 +56,23 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
             let connection = session.host(&facts.name);
             let lines = connection.logs(&container.id, query.clone()).await?;
             let (host, container) = (facts.name.clone(), container.name.clone());
-            streams.push(lines.map(move |line| line.map(|line| Line { host: host.clone(), container: container.clone(), line })).boxed());
+            streams.push(
+                lines
+                    .map(move |line| {
+                        line.map(|line| Line { host: host.clone(), container: container.clone(), logged: line })
+                    })
+                    .boxed(),
+            );
         }
     }
     if streams.is_empty() {
-        eprintln!("no containers of {} are there; `stagecraft status` shows what is", args.service.as_deref().unwrap_or("this project"));
+        eprintln!(
+            "no containers of {} are there; `stagecraft status` shows what is",
+            args.service.as_deref().unwrap_or("this project")
+        );
     }
     let mut merged = stream::select_all(streams);
-    let keep = |line: &Line| args.grep.as_ref().is_none_or(|text| line.line.text.contains(text));
+    let keep = |line: &Line| args.grep.as_ref().is_none_or(|text| line.logged.text.contains(text));
     if args.follow {
         while let Some(line) = merged.next().await {
             let line = line?;
@@ -76,7 +85,7 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
         while let Some(line) = merged.next().await {
             lines.push(line?);
         }
-        lines.sort_by(|a, b| a.line.time.cmp(&b.line.time));
+        lines.sort_by(|a, b| a.logged.time.cmp(&b.logged.time));
         lines.iter().filter(|line| keep(line)).for_each(|line| print(line, global));
     }
     session.close().await;
@@ -90,13 +99,16 @@ fn parse_since(text: &str) -> Result<i64, CliError> {
         return Ok(Timestamp::now().saturating_sub(ago).map_err(anyhow::Error::from)?.as_second());
     }
     let time: Timestamp = text.parse().map_err(|_| {
-        CliError::usage(format!("`--since {text}` is neither a duration nor a time"), "write `10m` or `2026-05-01T12:00:00Z`")
+        CliError::usage(
+            format!("`--since {text}` is neither a duration nor a time"),
+            "write `10m` or `2026-05-01T12:00:00Z`",
+        )
     })?;
     Ok(time.as_second())
 }
 
 fn print(line: &Line, global: &Global) {
-    let LogLine { time, stderr, text } = &line.line;
+    let LogLine { time, stderr, text } = &line.logged;
     if global.json {
         let stream = if *stderr { "stderr" } else { "stdout" };
         let event = serde_json::json!({

@@ -55,7 +55,14 @@ struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// Run as if started in this directory
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, default_value = ".", hide_default_value = true)]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        global = true,
+        default_value = ".",
+        hide_default_value = true
+    )]
     pub directory: PathBuf,
     /// The environment; not needed when there is only one
     #[arg(short, long = "env", value_name = "ENV", global = true)]
@@ -133,7 +140,8 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
 
 /// `STAGECRAFT_LOG` filters the diagnostic log on stderr, in the syntax of tracing's `EnvFilter`; `-v` is `stagecraft=debug`.
 fn trace(global: &Global) {
-    let filter = std::env::var("STAGECRAFT_LOG").ok().or_else(|| global.verbose.then(|| "stagecraft=debug,stdlib=debug".into()));
+    let filter =
+        std::env::var("STAGECRAFT_LOG").ok().or_else(|| global.verbose.then(|| "stagecraft=debug,stdlib=debug".into()));
     if let Some(filter) = filter {
         let filter = tracing_subscriber::EnvFilter::new(filter);
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();

@@ -74,13 +74,7 @@ pub fn cancelled_by_the_user() -> CancellationToken {
 }
 
 /// Shows how it ended, and gives the exit code.
-pub async fn finish(
-    session: &Session,
-    plan: &Plan,
-    run: RunId,
-    ended: Option<Ended>,
-    reporting: Reporting,
-) -> Exit {
+pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<Ended>, reporting: Reporting) -> Exit {
     let outcome = ended.as_ref().map_or(Outcome::Done, |ended| ended.outcome);
     let exit = match outcome {
         Outcome::Done => Exit::Done,

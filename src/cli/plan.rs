@@ -5,13 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use anyhow::Context as _;
 use stdlib::image::Rebuild;
 
-use super::{
-    CliError, Exit, Global,
-    deploy::argument,
-    execute::connect,
-    pipeline, prepare,
-    reporting::Reporting,
-};
+use super::{CliError, Exit, Global, deploy::argument, execute::connect, pipeline, prepare, reporting::Reporting};
 
 /// Show what would happen, without changing a host
 ///
@@ -30,12 +24,12 @@ pub struct Args {
     check: bool,
     /// An argument of the recipe
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = argument)]
-    args: Vec<(String, String)>,
+    given: Vec<(String, String)>,
 }
 
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let pipeline = pipeline::find(global, &args.pipeline).await?;
-    let given: BTreeMap<String, String> = args.args.iter().cloned().collect();
+    let given: BTreeMap<String, String> = args.given.iter().cloned().collect();
     let request = pipeline.request(given)?;
     let (session, operator) = connect(pipeline.project).await?;
     let mut reporting = Reporting::start(global);

@@ -1,8 +1,6 @@
 //! The project that a command is about.
 
-use stdlib::{
-    model::{HostName, HostSettings, ServiceName},
-};
+use stdlib::model::{HostName, HostSettings, ServiceName};
 
 use super::{CliError, Global};
 use crate::config::{self, Project};

@@ -86,10 +86,7 @@ fn list(global: &Global) -> Result<(), CliError> {
 fn new(directory: &Path, name: &str) -> Result<(), CliError> {
     let valid = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     if name.is_empty() || !name.chars().all(valid) {
-        return Err(CliError::usage(
-            format!("`{name}` cannot be a recipe's name"),
-            "use letters, digits, `-` and `_`",
-        ));
+        return Err(CliError::usage(format!("`{name}` cannot be a recipe's name"), "use letters, digits, `-` and `_`"));
     }
     if recipe::built_in(name).is_some() {
         return Err(CliError::usage(
@@ -123,9 +120,9 @@ fn write(directory: &Path, name: &str, source: &str) -> Result<(), CliError> {
             format!("{} is there already", path.display()),
             format!("change it, or remove it first; `stagecraft recipe show {name}` prints it"),
         )),
-        Err(error) => {
-            Err(CliError::Unexpected(anyhow::Error::new(error).context(format!("{} cannot be written", path.display()))))
-        }
+        Err(error) => Err(CliError::Unexpected(
+            anyhow::Error::new(error).context(format!("{} cannot be written", path.display())),
+        )),
     }
 }
 

@@ -81,11 +81,9 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
 }
 
 fn chosen(named: Option<&str>, directory: &std::path::Path) -> Result<RunId, CliError> {
-    match named {
-        Some(name) => RunId::new(name).map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`")),
-        None => {
-            let runs = RunDirectory::list(directory).map_err(anyhow::Error::from)?;
-            runs.into_iter().next().ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))
-        }
+    if let Some(name) = named {
+        return RunId::new(name).map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`"));
     }
+    let runs = RunDirectory::list(directory).map_err(anyhow::Error::from)?;
+    runs.into_iter().next().ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))
 }

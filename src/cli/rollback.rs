@@ -24,7 +24,8 @@ pub struct Args {
 
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let pipeline = pipeline::find(global, "rollback").await?;
-    let given: BTreeMap<String, String> = args.release.iter().map(|number| ("release".into(), number.clone())).collect();
+    let given: BTreeMap<String, String> =
+        args.release.iter().map(|number| ("release".into(), number.clone())).collect();
     let order = Order {
         what: "rollback".into(),
         request: pipeline.request(given)?,

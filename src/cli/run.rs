@@ -24,7 +24,7 @@ pub struct Args {
     name: Option<String>,
     /// An argument of the recipe
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = argument)]
-    args: Vec<(String, String)>,
+    given: Vec<(String, String)>,
     #[command(flatten)]
     how: How,
     /// Show this help, or with a NAME the recipe's parameters
@@ -41,7 +41,7 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let pipeline = pipeline::find(global, name).await?;
-    let given: BTreeMap<String, String> = args.args.iter().cloned().collect();
+    let given: BTreeMap<String, String> = args.given.iter().cloned().collect();
     let request = pipeline.request(given)?;
     let order = Order { what: name.clone(), request, rebuild: Rebuild::Changed, how: args.how.clone() };
     execute::run(pipeline.project, order, global).await
@@ -50,7 +50,10 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
 /// The help of the command itself; asked for, or because no name was given.
 fn usage(args: &Args) -> Result<Exit, CliError> {
     if !args.help {
-        return Err(CliError::usage("`run` takes the name of a recipe or pipeline", "see them: `stagecraft recipe list`"));
+        return Err(CliError::usage(
+            "`run` takes the name of a recipe or pipeline",
+            "see them: `stagecraft recipe list`",
+        ));
     }
     let mut command = Cli::command();
     command.build();
@@ -60,7 +63,11 @@ fn usage(args: &Args) -> Result<Exit, CliError> {
 }
 
 fn explain(recipe: &Recipe) -> Result<(), CliError> {
-    println!("{}\n\nUsage: stagecraft run {} [--arg NAME=VALUE]…", recipe.docs().collect::<Vec<_>>().join("\n").trim_end(), recipe.name);
+    println!(
+        "{}\n\nUsage: stagecraft run {} [--arg NAME=VALUE]…",
+        recipe.docs().collect::<Vec<_>>().join("\n").trim_end(),
+        recipe.name
+    );
     let parameters = recipe::parameters(recipe)?;
     if parameters.is_empty() {
         println!("\nIt declares no parameters.");

@@ -27,7 +27,13 @@ pub fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
                 })
             );
         } else {
-            let cells = [Some(run.to_string()), Some(plan.recipe), release, began, Some(ended.map_or("cut off", Outcome::words).to_owned())];
+            let cells = [
+                Some(run.to_string()),
+                Some(plan.recipe),
+                release,
+                began,
+                Some(ended.map_or("cut off", Outcome::words).to_owned()),
+            ];
             rows.push(cells.into_iter().map(Option::unwrap_or_default).collect());
         }
     }

@@ -79,11 +79,14 @@ async fn restore(session: &Session, plan: Plan) -> Result<Ready, CliError> {
         return Err(failure.on(host).hint(again).into());
     }
     if let Some(host) = plan.fingerprints.keys().find(|host| !now.contains_key(host)) {
-        return Err(Failure::new(format!("the plan is out of date: it has host {host}, which is not there")).hint(again).into());
+        return Err(Failure::new(format!("the plan is out of date: it has host {host}, which is not there"))
+            .hint(again)
+            .into());
     }
     let identity = identity::of(&session.project, &facts)?;
-    let values = values(&session.project, &plan, &identity, &facts)
-        .map_err(|moved| Failure::new(format!("the plan is out of date: {moved} has changed since it was made")).hint(again))?;
+    let values = values(&session.project, &plan, &identity, &facts).map_err(|moved| {
+        Failure::new(format!("the plan is out of date: {moved} has changed since it was made")).hint(again)
+    })?;
     Ok(Ready { plan, values, identity, log: Vec::new() })
 }
 
@@ -91,10 +94,7 @@ async fn restore(session: &Session, plan: Plan) -> Result<Ready, CliError> {
 pub fn values(project: &Project, plan: &Plan, identity: &Identity, facts: &Facts) -> Result<Values, String> {
     let Some(release) = &plan.release else { return Ok(project.values().clone()) };
     let today = project.values();
-    let moved = match moved(&release.application, today, identity) {
-        None => return Ok(today.clone()),
-        Some(moved) => moved,
-    };
+    let Some(moved) = moved(&release.application, today, identity) else { return Ok(today.clone()) };
     let kept = facts.hosts.iter().flat_map(|host| host.state.values.values());
     let mut fitting = kept.filter(|values| self::moved(&release.application, values, identity).is_none());
     fitting.next().cloned().ok_or(moved)

@@ -1,7 +1,10 @@
 //! `stagecraft status`.
 
 use serde_json::json;
-use stdlib::{facts::{ContainerFact, Facts, HostFacts}, ingress};
+use stdlib::{
+    facts::{ContainerFact, Facts, HostFacts},
+    ingress,
+};
 
 use super::{CliError, Exit, Global, project, session::Session, table};
 
@@ -12,7 +15,11 @@ pub struct Args {}
 pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
     let session = Session::connect(project::load(global).await?).await?;
     let facts = session.facts().await?;
-    if global.json { print_json(&facts) } else { print(&session, &facts) }
+    if global.json {
+        print_json(&facts);
+    } else {
+        print(&session, &facts);
+    }
     session.close().await;
     Ok(Exit::Done)
 }

@@ -97,7 +97,7 @@ impl App {
     }
 
     /// The version that answers at the ingress of a host of the lab.
-    pub fn version_on(&self, host: u8, http: u16) -> String {
+    pub fn version_on(host: u8, http: u16) -> String {
         let url = format!("http://{}:{http}/", lab::address(host));
         lab::local(&format!("curl -s --max-time 5 -H 'Host: app.test' {url}"))
             .split_whitespace()

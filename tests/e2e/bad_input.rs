@@ -1,5 +1,7 @@
 //! Bad input: an error that names the thing and the next step, the right exit code, and every host as it was.
 
+use std::fmt::Write as _;
+
 use crate::{
     app::App,
     lab::{self, Place},
@@ -54,7 +56,7 @@ fn bomb(good: &str) -> String {
     let mut text = "bomb: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let inner = vec![format!("*a{}", level - 1); 10].join(", ");
-        text += &format!("bomb{level}: &a{level} [{inner}]\n");
+        let _ = writeln!(text, "bomb{level}: &a{level} [{inner}]");
     }
     text + good
 }

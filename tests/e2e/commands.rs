@@ -81,6 +81,8 @@ fn every_command_explains_itself() {
         .skip_while(|line| !line.starts_with("Commands:"))
         .skip(1)
         .take_while(|line| !line.is_empty())
+        // Names are indented by two; what is indented further is the rest of a description.
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(commands.len() >= 17, "{commands:?}");

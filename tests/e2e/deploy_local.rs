@@ -20,7 +20,7 @@ fn v1_to_v2_and_back_under_load() {
     assert!(report["versions"]["v1"].as_u64().expect("v1 answered") > 0, "{report:#}");
     assert!(report["versions"]["v2"].as_u64().expect("v2 answered") > 0, "{report:#}");
     let listed = stagecraft(app.path(), &["releases"]).exits(0).stdout;
-    assert!(listed.contains("3") && listed.contains("live"), "{listed}");
+    assert!(listed.contains('3') && listed.contains("live"), "{listed}");
 }
 
 // spec: plan.nothing

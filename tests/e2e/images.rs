@@ -44,8 +44,8 @@ fn only_layers_that_a_host_lacks() {
         assert!(sent(&first, host) > 8 << 20, "the big layer goes over once: {}", sent(&first, host));
         assert!(sent(&second, host) < 1 << 20, "and not again: {}", sent(&second, host));
     }
-    assert_eq!(app.version_on(1, HTTP), "v2");
-    assert_eq!(app.version_on(3, HTTP), "v2");
+    assert_eq!(App::version_on(1, HTTP), "v2");
+    assert_eq!(App::version_on(3, HTTP), "v2");
     // An unchanged tree builds nothing: the builder is not even asked.
     let again = stagecraft(app.path(), &["deploy", "--yes", "--json"]).exits(0);
     assert!(!again.stdout.contains("build web"), "{}", again.stdout);

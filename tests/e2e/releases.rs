@@ -16,7 +16,7 @@ fn a_saved_plan() {
     let shown = stagecraft(app.path(), &["plan", "--out", "first.plan"]).exits(0).stdout;
     assert!(shown.contains("+ ") && shown.contains("h1") && shown.contains("web"), "{shown}");
     stagecraft(app.path(), &["deploy", "--yes", "--plan", "first.plan"]).exits(0);
-    assert_eq!(app.version_on(1, HTTP), "v1");
+    assert_eq!(App::version_on(1, HTTP), "v1");
     app.version("v2");
     let shown = stagecraft(app.path(), &["plan", "--out", "second.plan"]).exits(0).stdout;
     assert!(shown.contains("± ") && shown.contains("image"), "{shown}");
@@ -55,7 +55,7 @@ fn a_rollback_brings_its_own_configuration() {
     app.write("Dockerfile", "FROM scratch\nCOPY missing /\n");
     stagecraft(app.path(), &["rollback", "--yes"]).exits(0);
     assert!(environment_of().contains("GREETING=first-value"));
-    assert_eq!(app.version_on(2, HTTP), "v1");
+    assert_eq!(App::version_on(2, HTTP), "v1");
     let releases = stagecraft(app.path(), &["releases", "--json"]).exits(0).stdout;
     assert_eq!(releases.lines().count(), 3, "{releases}");
     assert!(releases.lines().next().expect("a line").contains("\"number\":1"), "{releases}");

@@ -34,6 +34,12 @@ impl Ran {
     }
 }
 
+/// Between the times of two events.
+pub fn seconds_between(earlier: &Value, later: &Value) -> f64 {
+    let time = |event: &Value| event["time"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
+    (time(later) - time(earlier)).total(jiff::Unit::Second).expect("a span of time")
+}
+
 impl Ran {
     /// The first event of this type whose key ends with this name.
     #[track_caller]
@@ -43,12 +49,6 @@ impl Ran {
             .into_iter()
             .find(|event| event["type"] == kind && event["key"].as_str().is_some_and(|key| key.ends_with(name)));
         found.unwrap_or_else(|| panic!("no {kind} of {name} in:\n{}", self.stdout))
-    }
-
-    /// Between the times of two events.
-    pub fn seconds_between(&self, earlier: &Value, later: &Value) -> f64 {
-        let time = |event: &Value| event["time"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
-        (time(later) - time(earlier)).total(jiff::Unit::Second).expect("a span of time")
     }
 }
 

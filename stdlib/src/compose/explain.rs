@@ -105,9 +105,9 @@ impl Evidence {
         } else if self.state.running == Some(true) {
             return format!("has ended and been started again by its restart policy, {} times so far", self.restarts);
         } else if code > SIGNAL {
-            format!("ended by signal {} (exit code {code})", code - SIGNAL)
+            format!("ended by signal {} (exit code {code}, not out of memory)", code - SIGNAL)
         } else {
-            format!("ended with exit code {code}")
+            format!("ended with exit code {code} (not out of memory)")
         };
         let restarts = if self.restarts > 0 { format!(", after {} restarts", self.restarts) } else { String::new() };
         format!("{cause}{after}{restarts}")
@@ -238,7 +238,10 @@ mod tests {
         let log = vec!["connecting with s3cret".into(), "refused".into()];
         let evidence = Evidence { state: ended(1), log, ..Evidence::default() };
         let failure = evidence.exit(&host(), "shop-web-r2-1", &values());
-        assert_eq!(failure.message, "shop-web-r2-1 on web-1 ended with exit code 1, 0.4 s after it started");
+        assert_eq!(
+            failure.message,
+            "shop-web-r2-1 on web-1 ended with exit code 1 (not out of memory), 0.4 s after it started"
+        );
         assert_eq!(failure.detail.as_deref(), Some("connecting with …\nrefused"));
         assert_eq!(
             failure.hint.as_deref(),
@@ -278,6 +281,6 @@ mod tests {
             failure.message,
             "shop-web-r2-1 on web-1 did not become ready within 1m: its last probe failed with exit code 1"
         );
-        assert_eq!(failure.detail.as_deref(), Some("last probe (exit code 1): 503 with …"));
+        assert_eq!(failure.detail.as_deref(), Some("last probe (exit code 1, not out of memory): 503 with …"));
     }
 }

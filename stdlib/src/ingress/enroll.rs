@@ -46,7 +46,8 @@ pub(super) async fn add_missing(host: &Arc<dyn Host>, seats: &[Seat]) -> Result<
         let commands: Vec<String> = missing.iter().flat_map(|seat| seat.add()).collect();
         let answer = runtime::command(host, &commands, Span::default()).await?;
         if answer.contains("No such backend") {
-            let mut failure = Failure::new(format!("the ingress of {} lacks a backend that it should have", host.name()));
+            let mut failure =
+                Failure::new(format!("the ingress of {} lacks a backend that it should have", host.name()));
             failure.detail = Some(answer);
             return Err(failure.on(host.name()).hint("deploy again: what differs is made good"));
         }
@@ -90,7 +91,10 @@ impl Enroll {
             })
         });
         let (ended, ..) = select_all(waits).await;
-        Err(compose::explain_exit(host, ended?.name(), &cx.values).await)
+        let seat = ended?;
+        let failure = compose::explain_exit(host, seat.name(), &cx.values).await;
+        let answer = runtime::ask(host.as_ref(), &format!("show stat {}", seat.backend)).await?.unwrap_or_default();
+        Err(with_last_check(failure, &answer, seat))
     }
 
     async fn unready(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
@@ -98,23 +102,29 @@ impl Enroll {
         let answer = runtime::command(host, &status, Span::default()).await?;
         let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?);
         let slow = self.seats.iter().find(|seat| find(&rows, seat).is_none_or(|row| !row.up)).unwrap_or(&self.seats[0]);
-        let mut failure = compose::explain_unready(host, slow.name(), &cx.values, self.timeout).await;
-        if let Some(check) = last_check(&answer, slow.name()) {
-            let asked = slow.check.path.as_ref().map_or("a TCP connect".to_owned(), |path| format!("GET {path}"));
-            let port = slow.server.port;
-            failure.message = format!("{}; the ingress's last check ({asked}, port {port}) said {check}", failure.message);
-        }
-        Err(failure)
+        let failure = compose::explain_unready(host, slow.name(), &cx.values, self.timeout).await;
+        Err(with_last_check(failure, &answer, slow))
     }
 }
 
+/// What the ingress saw last of the container.
+fn with_last_check(mut failure: Failure, answer: &str, seat: &Seat) -> Failure {
+    if let Some(check) = last_check(answer, seat.name()) {
+        let asked = seat.check.path.as_ref().map_or("a TCP connect".to_owned(), |path| format!("GET {path}"));
+        let (said, port) = (&failure.message, seat.server.port);
+        failure.message = format!("{said}; the ingress's last check ({asked}, port {port}) said {check}");
+    }
+    failure
+}
+
 /// `check_status`, with HAProxy's own word for it, of a server in `show stat`.
-fn last_check(stat: &str, server: &str) -> Option<String> {
-    let header: Vec<&str> = stat.lines().find_map(|line| line.strip_prefix("# "))?.split(',').collect();
+fn last_check(answer: &str, server: &str) -> Option<String> {
+    let header: Vec<&str> = answer.lines().find_map(|line| line.strip_prefix("# "))?.split(',').collect();
     let column = |name: &str| header.iter().position(|known| *known == name);
     let (name, status) = (column("svname")?, column("check_status")?);
     let (code, words) = (column("check_code"), column("check_desc"));
-    let row = stat.lines().map(|line| line.split(',').collect::<Vec<_>>()).find(|row| row.get(name) == Some(&server))?;
+    let row =
+        answer.lines().map(|line| line.split(',').collect::<Vec<_>>()).find(|row| row.get(name) == Some(&server))?;
     let cell = |place: Option<usize>| place.and_then(|place| row.get(place).copied()).filter(|cell| !cell.is_empty());
     let parts = [cell(Some(status)), cell(code), cell(words)];
     let said: Vec<&str> = parts.into_iter().flatten().collect();

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a run waits for another one's change of the same ingress.
-const LOCK_WAIT: Duration = Duration::from_secs(60);
+const LOCK_WAIT: Duration = Duration::from_mins(1);
 const LOCK_RETRY: Duration = Duration::from_millis(200);
 
 /// Does something while nobody else changes this host's ingress.

@@ -25,7 +25,8 @@ const SUBNETS: u32 = 96;
 /// The lowest address of the ingress network that no container has and that is not in `taken`.
 pub fn allocate(host: &HostFacts, taken: &BTreeSet<Ipv4Addr>) -> Result<Ipv4Addr, PlanError> {
     let (base, prefix) = parse(&subnet(host)?).expect("written here, or by the engine");
-    let used: BTreeSet<Ipv4Addr> = host.containers.iter().filter_map(|fact| fact.addresses.get(NETWORK)).copied().collect();
+    let used: BTreeSet<Ipv4Addr> =
+        host.containers.iter().filter_map(|fact| fact.addresses.get(NETWORK)).copied().collect();
     // The first is the network's own, the second its gateway's, the last its broadcast.
     let hosts = (2..(1_u32 << (32 - prefix)) - 1).map(|number| Ipv4Addr::from(base + number));
     hosts.into_iter().find(|address| !used.contains(address) && !taken.contains(address)).ok_or_else(|| {
@@ -112,7 +113,8 @@ impl Place {
     /// Whether a reload is needed before the service can be switched.
     pub fn needs_reload(&self) -> bool {
         let backend = self.there.backends.iter().any(|backend| backend.name == self.backend.name);
-        let certified = self.certificate.as_ref().is_none_or(|(host, wanted)| self.there.certificates.get(host) == Some(wanted));
+        let certified =
+            self.certificate.as_ref().is_none_or(|(host, wanted)| self.there.certificates.get(host) == Some(wanted));
         !backend || !certified
     }
 }
@@ -138,7 +140,9 @@ pub fn is_current(planning: &Planning<'_>, host: &HostName, service: &Service, m
     let elsewhere = place.there.servers_of(&service.name).any(|(backend, _)| backend.name != place.backend.name);
     let running = in_pool(planning, host, service);
     let serving = running.iter().all(|server| {
-        server.backend == place.backend.name && server.ready && wanted.get(&server.name).is_some_and(|wanted| same(wanted, server))
+        server.backend == place.backend.name
+            && server.ready
+            && wanted.get(&server.name).is_some_and(|wanted| same(wanted, server))
     });
     place.there.routes_of(&service.name) == place.routes
         && on_disk == wanted
@@ -163,7 +167,7 @@ mod tests {
     fn host(subnets: &[&str]) -> HostFacts {
         let network = |(number, subnet): (usize, &&str)| NetworkFact {
             name: format!("net-{number}"),
-            labels: Default::default(),
+            labels: std::collections::BTreeMap::default(),
             subnets: vec![(*subnet).to_owned()],
         };
         HostFacts {

@@ -50,7 +50,10 @@ fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place:
     refuse_conflicts(facts, place)?;
     if facts.engine.desktop {
         return Err(PlanError::Refused {
-            message: format!("the engine of {} runs in a virtual machine (Docker Desktop), whose ingress cannot be reached", facts.name),
+            message: format!(
+                "the engine of {} runs in a virtual machine (Docker Desktop), whose ingress cannot be reached",
+                facts.name
+            ),
             hint: Some("use a host with Docker Engine, or `ingress: { provider: none }`".into()),
         });
     }
@@ -168,7 +171,15 @@ pub fn withdraw(
     leaving: &[Member],
 ) -> Result<(), PlanError> {
     let keeps = service.route.is_some() && service.hosts.contains(host);
-    take_out(planning, scope, host, &service.name, leaving, &service.rollout, if keeps { RouteAfter::Stays } else { RouteAfter::Goes })
+    take_out(
+        planning,
+        scope,
+        host,
+        &service.name,
+        leaving,
+        &service.rollout,
+        if keeps { RouteAfter::Stays } else { RouteAfter::Goes },
+    )
 }
 
 /// [`withdraw`] for a service that the application no longer has: its route goes too.
@@ -183,6 +194,7 @@ pub fn withdraw_removed(
 }
 
 /// What becomes of the route of a service whose containers leave.
+#[derive(Clone, Copy)]
 enum RouteAfter {
     Stays,
     Goes,

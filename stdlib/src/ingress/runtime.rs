@@ -33,9 +33,11 @@ pub async fn command(host: &Arc<dyn Host>, commands: &[String], wait: Span) -> R
     let deadline = Span::millis(ANSWER.as_millis() + wait.as_millis());
     let answer = ask_within(host.as_ref(), &commands.join("; "), deadline).await?;
     answer.ok_or_else(|| {
-        Failure::new(format!("the ingress of {} does not run", host.name()))
-            .on(host.name())
-            .hint(format!("look at its log: `stagecraft ssh {} docker logs {}`", host.name(), super::CONTAINER))
+        Failure::new(format!("the ingress of {} does not run", host.name())).on(host.name()).hint(format!(
+            "look at its log: `stagecraft ssh {} docker logs {}`",
+            host.name(),
+            super::CONTAINER
+        ))
     })
 }
 
@@ -48,9 +50,12 @@ pub async fn reload(host: &Arc<dyn Host>) -> Result<(), Failure> {
         return Ok(());
     }
     let words: Vec<&str> = text.lines().filter(|line| line.contains("ALERT")).collect();
-    Err(Failure::new(format!("the ingress of {} does not load its new configuration; the old one goes on", host.name()))
-        .on(host.name())
-        .detail(if words.is_empty() { text.clone() } else { words.join("\n") }))
+    Err(Failure::new(format!(
+        "the ingress of {} does not load its new configuration; the old one goes on",
+        host.name()
+    ))
+    .on(host.name())
+    .detail(if words.is_empty() { text.clone() } else { words.join("\n") }))
 }
 
 /// A server in `show servers state`.

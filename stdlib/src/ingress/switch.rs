@@ -136,9 +136,13 @@ impl Turn<'_> {
         let rows = runtime::rows(&answer);
         let missing = |seat: &&Seat| !find(&rows, seat).is_some_and(|row| row.admitted);
         if let Some(seat) = self.entering.iter().find(missing) {
-            return Err(Failure::new(format!("{} is not in the ingress of {} after the switch", seat.name(), host.name()))
-                .on(host.name())
-                .detail(answer));
+            return Err(Failure::new(format!(
+                "{} is not in the ingress of {} after the switch",
+                seat.name(),
+                host.name()
+            ))
+            .on(host.name())
+            .detail(answer));
         }
         if let Some(seat) = self.leaving.iter().find(|seat| find(&rows, seat).is_some()) {
             // It is in maintenance, and takes nothing new; what it has is cut off when it stops.

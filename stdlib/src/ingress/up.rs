@@ -138,9 +138,11 @@ impl Up {
         let mut failure = compose::explain_exit(host, CONTAINER, &cx.values).await;
         let IngressSettings { http, https, .. } = self.settings;
         let said = failure.detail.clone().unwrap_or_default();
-        let taken = [http, https].into_iter().find(|port| said.contains("in use") && said.contains(&format!(":{port}]")));
+        let taken =
+            [http, https].into_iter().find(|port| said.contains("in use") && said.contains(&format!(":{port}]")));
         if let Some(port) = taken {
-            failure.message = format!("the ingress of {} cannot listen on port {port}: something else does", host.name());
+            failure.message =
+                format!("the ingress of {} cannot listen on port {port}: something else does", host.name());
             failure.hint = Some(format!(
                 "find it with `stagecraft ssh {} ss -ltnp`, or choose another port: `ingress: {{ http: …, https: … }}`",
                 host.name()

@@ -63,8 +63,7 @@ impl Scope {
         let frame = self.top();
         let count = frame.names.entry(name.to_owned()).or_insert(0);
         *count += 1;
-        let key = if *count == 1 { frame.key.child(name) } else { frame.key.child(&format!("{name}~{count}")) };
-        key
+        if *count == 1 { frame.key.child(name) } else { frame.key.child(&format!("{name}~{count}")) }
     }
 
     /// Appends one operation and returns its key, by which later operations may name its output.
@@ -81,7 +80,8 @@ impl Scope {
     pub fn once<O: Operation>(&mut self, host: Option<&HostName>, operation: &O) {
         let wanted = planned(Key::root(), Policy::default(), host, operation);
         let before = self.frames.iter().filter(|frame| frame.shape == Shape::Sequence).flat_map(|frame| &frame.nodes);
-        let same = |other: &Planned| (&other.kind, &other.host, &other.args) == (&wanted.kind, &wanted.host, &wanted.args);
+        let same =
+            |other: &Planned| (&other.kind, &other.host, &other.args) == (&wanted.kind, &wanted.host, &wanted.args);
         if !before.flat_map(Node::operations).any(same) {
             self.operation(host, operation);
         }

@@ -49,9 +49,7 @@ pub const START: Function = Function {
         let service = call.service(0);
         before_commit(scope)?;
         announce(planning, scope, service, &Lane::all(planning, service)?, service.rollout.strategy);
-        phase(planning, scope, service, "start", |scope, lane| {
-            phases::start(planning, scope, service, lane, Part::All)
-        })
+        phase(planning, scope, service, "start", |scope, lane| phases::start(planning, scope, service, lane, Part::All))
     },
 };
 
