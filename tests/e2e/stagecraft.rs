@@ -41,6 +41,18 @@ pub fn seconds_between(earlier: &Value, later: &Value) -> f64 {
 }
 
 impl Ran {
+    /// Which line the first event of this type is on this host whose title contains this text.
+    #[track_caller]
+    pub fn place(&self, kind: &str, host: &str, title: &str) -> usize {
+        let matches = |line: &str| {
+            let event: Value = serde_json::from_str(line).unwrap_or_default();
+            let titled = event["title"].as_str().is_some_and(|words| words.contains(title));
+            event["type"] == kind && event["host"] == host && titled
+        };
+        let found = self.stdout.lines().position(matches);
+        found.unwrap_or_else(|| panic!("no {kind} of `{title}` on {host} in:\n{}", self.stdout))
+    }
+
     /// The first event of this type whose key ends with this name.
     #[track_caller]
     pub fn event(&self, kind: &str, name: &str) -> Value {
