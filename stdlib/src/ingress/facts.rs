@@ -11,8 +11,9 @@ use crate::{
 
 /// The ingress's container, its files and its runtime's account. Empty when there is none.
 pub async fn read(host: &dyn Host) -> Result<IngressFacts, HostError> {
+    let servers = [runtime::SERVERS.to_owned()];
     let (container, files, answer) =
-        tokio::try_join!(host.container(CONTAINER), keeper::read(host), runtime::ask(host, runtime::SERVERS))?;
+        tokio::try_join!(host.container(CONTAINER), keeper::read(host), runtime::ask(host, &servers))?;
     Ok(IngressFacts {
         container: container.map(described),
         files: files.unwrap_or_default(),

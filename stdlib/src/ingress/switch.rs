@@ -86,7 +86,7 @@ impl Turn<'_> {
                 .hint("look at its log: `stagecraft logs`"));
         }
         let commands: Vec<String> = self.entering.iter().map(Seat::admit).collect();
-        runtime::command(host, &commands, Span::default()).await.map(|_| ())
+        runtime::command(host, &commands).await.map(|_| ())
     }
 
     /// Requests for the service's routes go where they should from here on.
@@ -96,7 +96,7 @@ impl Turn<'_> {
         if commands.is_empty() {
             return Ok(());
         }
-        let answer = runtime::command(host, &commands, Span::default()).await?;
+        let answer = runtime::command(host, &commands).await?;
         if answer.trim().is_empty() {
             return Ok(());
         }
@@ -126,23 +126,17 @@ impl Turn<'_> {
         }
     }
 
-    /// Drains what leaves, on one connection: should a reload come in between, it is the old worker that answers.
+    /// Drains what leaves, and reads back that all is as it should be.
     async fn dismiss(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
-        let answer = if self.leaving.is_empty() {
-            runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?
+        let rows = if self.leaving.is_empty() {
+            runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?)
         } else {
             remove(host, self.leaving, self.switch.drain).await?
         };
-        let rows = runtime::rows(&answer);
         let missing = |seat: &&Seat| !find(&rows, seat).is_some_and(|row| row.admitted);
         if let Some(seat) = self.entering.iter().find(missing) {
-            return Err(Failure::new(format!(
-                "{} is not in the ingress of {} after the switch",
-                seat.name(),
-                host.name()
-            ))
-            .on(host.name())
-            .detail(answer));
+            let what = format!("{} is not in the ingress of {} after the switch", seat.name(), host.name());
+            return Err(Failure::new(what).on(host.name()).hint("deploy again: what differs is made good"));
         }
         if let Some(seat) = self.leaving.iter().find(|seat| find(&rows, seat).is_some()) {
             // It is in maintenance, and takes nothing new; what it has is cut off when it stops.
@@ -196,7 +190,7 @@ impl Operation for Switch {
     }
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
-        let answer = runtime::ask(cx.host()?.as_ref(), SERVERS).await?.unwrap_or_default();
+        let answer = runtime::ask(cx.host()?.as_ref(), &[SERVERS.to_owned()]).await?.unwrap_or_default();
         let rows = runtime::rows(&answer);
         let serving = |seat: &Seat| find(&rows, seat).is_some_and(|row| row.admitted);
         let entered = self.entering.iter().filter(|seat| serving(seat)).count();
