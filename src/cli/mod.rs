@@ -29,6 +29,7 @@ mod runs;
 mod saved;
 mod session;
 mod ssh;
+mod state;
 mod status;
 mod table;
 

@@ -1,7 +1,7 @@
 //! Runs the binary.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
     time::{Duration, Instant},
 };
@@ -64,9 +64,20 @@ impl Ran {
     }
 }
 
+/// Where the binary keeps what it knows of a project: beside its directory.
+pub fn state(directory: &Path) -> PathBuf {
+    directory.with_extension("state")
+}
+
 pub fn command(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stagecraft"));
-    command.arg("-C").arg(directory).args(args).env("NO_COLOR", "1").stdin(std::process::Stdio::null());
+    command
+        .arg("-C")
+        .arg(directory)
+        .args(args)
+        .env("NO_COLOR", "1")
+        .env("XDG_STATE_HOME", state(directory))
+        .stdin(std::process::Stdio::null());
     command
 }
 

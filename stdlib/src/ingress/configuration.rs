@@ -174,8 +174,8 @@ fn quoted(text: &str) -> String {
 /// The list of certificates of all projects: a file and the host name that it is for, a line each.
 pub fn certificate_list(fragments: &BTreeMap<String, Fragment>) -> String {
     let mut list = String::new();
-    for host in fragments.values().flat_map(|fragment| fragment.certificates.keys()) {
-        let _ = writeln!(list, "{DIRECTORY}/certs/{host}.pem {host}");
+    for (host, certificate) in fragments.values().flat_map(|fragment| &fragment.certificates) {
+        let _ = writeln!(list, "{DIRECTORY}/{} {host}", certificate.file(host));
     }
     list
 }

@@ -41,9 +41,16 @@ pub(super) fn find<'a>(rows: &'a [Row], seat: &Seat) -> Option<&'a Row> {
 /// Adds those seats that are missing, and returns all rows as they were before.
 pub(super) async fn add_missing(host: &Arc<dyn Host>, seats: &[Seat]) -> Result<Vec<Row>> {
     let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?);
-    let missing: Vec<&Seat> = seats.iter().filter(|seat| find(&rows, seat).is_none()).collect();
-    if !missing.is_empty() {
-        let commands: Vec<String> = missing.iter().flat_map(|seat| seat.add()).collect();
+    let mut commands: Vec<String> = Vec::new();
+    for seat in seats {
+        match find(&rows, seat) {
+            None => commands.extend(seat.add()),
+            // A container of a fixed name has been made anew, at another address.
+            Some(row) if row.address != seat.server.address.to_string() => commands.push(seat.move_there()),
+            Some(_) => {}
+        }
+    }
+    if !commands.is_empty() {
         let answer = runtime::command(host, &commands).await?;
         if answer.contains("No such backend") {
             let mut failure =

@@ -2,14 +2,14 @@
 
 use super::{
     Enroll, Member, NETWORK, Route, Switch, Up,
-    fragment::{Entry, Fragment},
+    fragment::{Entry, Fragment, Server},
     pool::{self, Place},
     seats::Seat,
 };
 use crate::{
     facts::HostFacts,
     function::{PlanError, Planning},
-    model::{HostName, Rollout, Service, ServiceName, Span},
+    model::{HostName, Rollout, Service, ServiceName},
     plan::Scope,
 };
 
@@ -109,7 +109,7 @@ fn seated(facts: &HostFacts, there: &Fragment, members: &[Member]) -> Vec<Seat> 
         on_disk.or_else(|| {
             let row = facts.ingress.servers.iter().find(|row| row.name == member.container)?;
             let backend = there.backends.iter().find(|backend| backend.name == row.backend)?;
-            let server = super::fragment::Server { name: row.name.clone(), address: member.address, port: row.port };
+            let server = Server { name: row.name.clone(), address: member.address, port: row.port };
             Some(Seat::of(backend, server))
         })
     };
@@ -130,35 +130,43 @@ pub fn switch(
     // Where only the route or its certificate differs, nothing was started or enrolled before.
     prepare(planning, scope, facts, &place)?;
     let mut leaving = seated(facts, &place.there, leaving);
-    // What the files still name and no container is there for.
-    leaving.extend(ghosts(facts, &place.there, &service.name, entering, &leaving));
+    leaving.extend(strays(facts, &place, &service.name, entering, &leaving));
     let operation = Switch {
         project: place.project.clone(),
         service: service.name.clone(),
         entering: entering.iter().map(|member| place.seat(service, member)).collect(),
         leaving,
-        routes_before: place.there.routes_of(&service.name),
+        routes_before: place.there.routes_replaced(&service.name, &place.routes),
         routes_after: place.routes,
         drain: service.rollout.drain,
+        timeout: service.rollout.timeout,
     };
     scope.operation(Some(host), &operation);
     Ok(())
 }
 
-/// Servers that the files or the runtime name for the service and whose container does not run.
-fn ghosts(
-    facts: &HostFacts,
-    there: &Fragment,
-    service: &ServiceName,
-    entering: &[Member],
-    leaving: &[Seat],
-) -> Vec<Seat> {
+/// Servers of the service that should not be: in a backend that is not its own any more, or without a running container,
+/// by the files or by the runtime.
+fn strays(facts: &HostFacts, place: &Place, service: &ServiceName, entering: &[Member], leaving: &[Seat]) -> Vec<Seat> {
     let runs = |name: &str| facts.containers.iter().any(|container| container.running && container.name == name);
-    let named = |name: &str| {
-        entering.iter().any(|member| member.container == name) || leaving.iter().any(|seat| seat.name() == name)
+    let here = |backend: &str, name: &str| {
+        backend == place.backend.name && (runs(name) || entering.iter().any(|member| member.container == name))
     };
-    let servers = there.servers_of(service).filter(|(_, server)| !runs(&server.name) && !named(&server.name));
-    servers.map(|(backend, server)| Seat::of(backend, server.clone())).collect()
+    let known = |backend: &str, name: &str| leaving.iter().any(|seat| seat.backend == backend && seat.name() == name);
+    let on_disk = place.there.servers_of(service).map(|(backend, server)| Seat::of(backend, server.clone()));
+    let begins = format!("{}:{service}:", place.project);
+    let in_runtime = facts.ingress.servers.iter().filter(|row| row.backend.starts_with(&begins)).filter_map(|row| {
+        let server = Server { name: row.name.clone(), address: row.address.parse().ok()?, port: row.port };
+        Some(Seat { backend: row.backend.clone(), ..Seat::of(&place.backend, server) })
+    });
+    let mut strays: Vec<Seat> = Vec::new();
+    for seat in on_disk.chain(in_runtime) {
+        let listed = strays.iter().any(|other| other.backend == seat.backend && other.name() == seat.name());
+        if !here(&seat.backend, seat.name()) && !known(&seat.backend, seat.name()) && !listed {
+            strays.push(seat);
+        }
+    }
+    strays
 }
 
 /// `leaving` drain and are removed from the backend; none enters. Appends nothing where none of them is in the pool. A service
@@ -221,9 +229,9 @@ fn take_out(
     if leaving.is_empty() && routes_before == routes_after {
         return Ok(());
     }
-    let drain: Span = rollout.drain;
-    let service = service.clone();
-    let entering = Vec::new();
-    scope.operation(Some(host), &Switch { project, service, entering, leaving, routes_before, routes_after, drain });
+    let (service, entering) = (service.clone(), Vec::new());
+    let Rollout { drain, timeout, .. } = *rollout;
+    let switch = Switch { project, service, entering, leaving, routes_before, routes_after, drain, timeout };
+    scope.operation(Some(host), &switch);
     Ok(())
 }

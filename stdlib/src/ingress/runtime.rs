@@ -1,10 +1,10 @@
 //! HAProxy's runtime API, over its Unix sockets.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{ADMIN, MASTER};
+use super::{ADMIN, MASTER, ROUTES};
 use crate::{
     facts::ServerFact,
     failure::Failure,
@@ -116,6 +116,22 @@ pub async fn reload(host: &Arc<dyn Host>) -> Result<(), Failure> {
     ))
     .on(host.name())
     .detail(if words.is_empty() { text.clone() } else { words.join("\n") }))
+}
+
+/// Asks for the map of routes.
+pub fn show_map() -> String {
+    format!("show map {ROUTES}")
+}
+
+/// The map in an answer that holds `show map`: an address, a key and a value a line.
+pub fn map(answer: &str) -> BTreeMap<String, String> {
+    let entries = answer.lines().filter(|line| line.starts_with("0x"));
+    entries
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            Some((words.next()?.to_owned(), words.next()?.to_owned()))
+        })
+        .collect()
 }
 
 /// A server in `show servers state`.

@@ -194,7 +194,9 @@ impl Operation for Up {
         let host = cx.host()?;
         keeper::locked(cx, async {
             let network = self.network(host).await?;
-            if host.container(CONTAINER).await?.is_none() {
+            // A killed run may have made the container and not its configuration.
+            let configured = keeper::read(host.as_ref()).await?.is_some_and(|files| files.contains_key("haproxy.cfg"));
+            if !configured {
                 self.create(cx, host).await?;
             }
             self.start(cx, host).await?;
