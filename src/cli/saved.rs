@@ -26,7 +26,7 @@ use crate::{config::Project, engine};
 
 pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliError> {
     let path = global.directory.join(file);
-    let text = fs::read(&path).with_context(|| path.display().to_string())?;
+    let text = fs::read(&path).with_context(|| format!("the plan {} cannot be read", path.display()))?;
     let plan = engine::parse_plan(&text, &path).map_err(anyhow::Error::from)?;
     let project = project::load(global).await?;
     belongs(&plan, &project)?;

@@ -85,6 +85,13 @@ frontend metrics
     )
 }
 
+/// The HTTP and the HTTPS port of a host configuration, where it is one.
+pub fn ports(configuration: &str) -> Option<(u16, u16)> {
+    let port = |line: &str| line.trim().strip_prefix("bind :")?.split(' ').next()?.parse().ok();
+    let mut ports = configuration.lines().filter_map(port);
+    Some((ports.next()?, ports.next()?))
+}
+
 fn binds(addresses: Addresses, port: u16, options: &str) -> String {
     let ipv4 = format!("    bind :{port}{options}\n");
     match addresses {
@@ -178,4 +185,18 @@ pub fn certificate_list(fragments: &BTreeMap<String, Fragment>) -> String {
         let _ = writeln!(list, "{DIRECTORY}/{} {host}", certificate.file(host));
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Addresses, host_configuration, ports};
+    use crate::model::{IngressProvider, IngressSettings};
+
+    #[test]
+    fn the_ports_are_found_again() {
+        let image = "haproxy:3.2".to_owned();
+        let settings = IngressSettings { provider: IngressProvider::Haproxy, image, http: 8080, https: 443 };
+        assert_eq!(ports(&host_configuration(&settings, 996, Addresses::Both)), Some((8080, 443)));
+        assert_eq!(ports("frontend http\n    bind unix@/run/a.sock\n"), None);
+    }
 }

@@ -1,7 +1,8 @@
 //! What a rollout asks of the ingress; each appends operations.
 
 use super::{
-    Enroll, Member, NETWORK, Route, Switch, Up,
+    CONTAINER, Enroll, Member, NETWORK, Route, Switch, Up,
+    configuration::ports,
     fragment::{Entry, Fragment, Server},
     pool::{self, Place},
     seats::Seat,
@@ -9,7 +10,7 @@ use super::{
 use crate::{
     facts::HostFacts,
     function::{PlanError, Planning},
-    model::{HostName, Rollout, Service, ServiceName},
+    model::{HostName, IngressSettings, Rollout, Service, ServiceName},
     plan::Scope,
 };
 
@@ -58,7 +59,9 @@ fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place:
         });
     }
     let running = facts.ingress.container.as_ref().is_some_and(|container| container.running);
-    if !running {
+    if running {
+        refuse_other_ports(facts, &planning.topology.ingress)?;
+    } else {
         let image = match (&facts.ingress.container, planning.ingress_image) {
             (Some(container), _) => container.image.clone(),
             (None, Some(image)) => image.tag(),
@@ -78,6 +81,25 @@ fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place:
         scope.once(Some(&facts.name), &Route { project, backend, certificate: place.certificate.clone() });
     }
     Ok(())
+}
+
+/// The ingress is the host's, so that no project changes its ports under the others.
+fn refuse_other_ports(facts: &HostFacts, wanted: &IngressSettings) -> Result<(), PlanError> {
+    let there = facts.ingress.files.get("haproxy.cfg").and_then(|text| ports(text));
+    match there {
+        Some((http, https)) if (http, https) != (wanted.http, wanted.https) => Err(PlanError::Refused {
+            message: format!(
+                "the ingress of {} listens on ports {http} and {https}, not on {} and {}",
+                facts.name, wanted.http, wanted.https
+            ),
+            hint: Some(format!(
+                "write `ingress: {{ http: {http}, https: {https} }}`, or end that ingress, and with it every route of the \
+                 host until it is deployed again: `docker rm -f {CONTAINER}` on {}",
+                facts.name
+            )),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// A host name belongs to one project.

@@ -16,6 +16,8 @@ use crate::{
 const ANSWER: Span = Span::secs(10);
 /// How long a reload may take: it loads every certificate.
 const RELOAD: Span = Span::secs(30);
+/// How long a worker that a reload has replaced may take to answer.
+const OLD_WORKER: Span = Span::secs(2);
 /// Between two looks at a worker that a reload has replaced.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -73,8 +75,9 @@ pub async fn drained_in_old_workers(
     for worker in old_workers(&String::from_utf8_lossy(&listed)) {
         let request = format!("@!{worker} show stat {backend} 4 -1; quit\n");
         while Instant::now() < until {
-            // Its silence means that it has ended, or is about to.
-            let answer = host.socket(Path::new(MASTER), request.as_bytes(), ANSWER).await?.unwrap_or_default();
+            // A worker that has ended in between leaves the question without an answer.
+            let answer = host.socket(Path::new(MASTER), request.as_bytes(), OLD_WORKER).await;
+            let answer = answer.ok().flatten().unwrap_or_default();
             if in_flight(&String::from_utf8_lossy(&answer), servers) == 0 {
                 break;
             }
