@@ -1,8 +1,9 @@
 //! Runs the binary.
 
 use std::{
+    io::{BufRead as _, BufReader, Lines},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -38,6 +39,49 @@ impl Ran {
 pub fn seconds_between(earlier: &Value, later: &Value) -> f64 {
     let time = |event: &Value| event["time"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
     (time(later) - time(earlier)).total(jiff::Unit::Second).expect("a span of time")
+}
+
+/// A command under way, whose events are read as they come.
+pub struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    stdout: String,
+}
+
+impl Running {
+    /// Starts it with `--json`.
+    pub fn start(directory: &Path, args: &[&str]) -> Self {
+        let mut command = command(directory, args);
+        let mut child = command.arg("--json").stdout(Stdio::piped()).spawn().expect("stagecraft runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { child, lines, stdout: String::new() }
+    }
+
+    /// Reads until an event has all these words.
+    #[track_caller]
+    pub fn until(&mut self, words: &[&str]) {
+        for line in self.lines.by_ref() {
+            let line = line.expect("text");
+            self.stdout = format!("{}{line}\n", self.stdout);
+            if words.iter().all(|word| line.contains(word)) {
+                return;
+            }
+        }
+        panic!("{words:?} did not come:\n{}", self.stdout);
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().expect("SIGKILL");
+        self.child.wait().expect("it is gone");
+    }
+
+    /// Waits for its end, and returns the code and all that it has written to stdout.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        for line in self.lines.by_ref() {
+            self.stdout = format!("{}{}\n", self.stdout, line.expect("text"));
+        }
+        (self.child.wait().expect("it ends").code(), self.stdout)
+    }
 }
 
 impl Ran {
@@ -77,7 +121,7 @@ pub fn command(directory: &Path, args: &[&str]) -> Command {
         .args(args)
         .env("NO_COLOR", "1")
         .env("XDG_STATE_HOME", state(directory))
-        .stdin(std::process::Stdio::null());
+        .stdin(Stdio::null());
     command
 }
 
