@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use bytes::Bytes;
 
 const UPTIME: &str = "Uptime: 0d 0h00m01s\n";
+const MISSING: &str = "No such server.\n";
 const HEADER: &str = "# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state\n";
 
 #[derive(Default)]
@@ -36,18 +37,19 @@ impl Haproxy {
             ["add", "server", path, at, ..] => {
                 self.servers.insert(path.into(), Server { at: at.into(), admitted: false });
             }
-            ["set", "server", path, "state", state] => self.server(path).admitted = state == "ready",
+            ["set", "server", path, "state", state] => match self.servers.get_mut(path) {
+                Some(server) => server.admitted = state == "ready",
+                None => return MISSING.into(),
+            },
             ["del", "server", path] => {
-                self.servers.remove(path);
+                if self.servers.remove(path).is_none() {
+                    return MISSING.into();
+                }
             }
             ["enable", "health", _] | ["wait", ..] | ["add" | "set" | "del", "map", ..] => {}
             _ => panic!("no deploy asks HAProxy to `{command}`"),
         }
         String::new()
-    }
-
-    fn server(&mut self, path: &str) -> &mut Server {
-        self.servers.get_mut(path).unwrap_or_else(|| panic!("there is no server {path}"))
     }
 
     fn table(&self) -> String {

@@ -1,4 +1,6 @@
-//! An application with a bit of everything, on a hundred hosts in memory.
+//! An application with a bit of everything, on hosts in memory.
+
+mod deploy;
 
 use std::{collections::BTreeMap, sync::Arc};
 
