@@ -31,7 +31,7 @@ remember_what_was_there() {
   [ -z "$(docker ps -aq --filter name='^stagecraft-ingress$')" ] || fail "this machine has a Stagecraft ingress already (docker ps): the demo would change it; try scripts/demo.sh --hosts 3"
 }
 
-# ids DOCKER-COMMAND…: runs `docker … REMOVE ids` only where there are some.
+# remove KIND COMMAND…: removes what the command lists.
 remove() {
   local what=$1 ids
   shift
@@ -41,13 +41,50 @@ remove() {
     container) xargs -r docker rm -f -v ;;
     network) xargs -r docker network rm ;;
     volume) xargs -r docker volume rm -f ;;
-    image) xargs -r docker rmi -f ;;
   esac <<<"$ids" >/dev/null
 }
 
+# The tags that the demo made: of its own images, which carry its project's label, and of those that Stagecraft needs.
+# Others may have made some meanwhile, under the same repositories.
 images_of_the_demo() {
-  docker images --format '{{.Repository}}:{{.Tag}}' | sort | comm -13 "$STATE/images.before" - |
-    grep -E '^(stagecraft[/:-]|haproxy:)' | grep -v '<none>' || :
+  {
+    docker images --filter "label=com.docker.compose.project=$PROJECT" --format '{{.Repository}}:{{.Tag}}'
+    docker image inspect -f '{{join .RepoTags "\n"}}' $INGRESS_IMAGE stagecraft/empty:1 2>/dev/null || :
+  } | grep -E '^(stagecraft[/-]|haproxy:)' | grep -v '<none>' | sort -u | comm -23 - "$STATE/images.before" || :
+}
+
+# A tag whose image a container still uses stays: the container is another project's.
+remove_images() {
+  local tag
+  images_of_the_demo | while read -r tag; do
+    docker rmi "$tag" >/dev/null 2>&1 || say "the image $tag stays: a container uses it"
+  done
+}
+
+# Projects that were deployed to this machine since, and go through the same ingress.
+others_in_ingress() {
+  local config
+  for config in /var/lib/stagecraft/ingress/config/apps/*.json; do
+    [ -e "$config" ] || continue
+    basename "$config" .json
+  done | sed "/^$PROJECT\$/d" | paste -sd ' '
+}
+
+remove_from_this_machine() {
+  local others
+  remove container docker ps -aq --filter "label=com.docker.compose.project=$PROJECT"
+  remove container docker ps -aq --filter "name=^$PROJECT-stagecraft-state\$"
+  others=$(others_in_ingress)
+  if [ -n "$others" ]; then
+    say "the ingress and /var/lib/stagecraft stay, because another project uses them: $others"
+    rm -f "/var/lib/stagecraft/ingress/config/apps/$PROJECT".*
+  else
+    remove container docker ps -aq --filter 'name=^stagecraft-ingress$'
+    remove network docker network ls -q --filter 'name=^stagecraft-ingress$'
+    [ ! -e "$STATE/no-var-lib-stagecraft" ] || rm -rf /var/lib/stagecraft
+  fi
+  remove network docker network ls -q --filter "label=com.docker.compose.project=$PROJECT"
+  remove volume docker volume ls -q --filter "name=^$PROJECT-"
 }
 
 down() {
@@ -58,15 +95,8 @@ down() {
   touch "$STATE/stop"
   [ ! -f "$LAB_RUN/id" ] || "$LAB/down"
   if [ -e "$STATE/images.before" ] && docker version >/dev/null 2>&1; then
-    if [ -e "$STATE/is-local" ]; then
-      remove container docker ps -aq --filter "name=^$PROJECT"
-      remove container docker ps -aq --filter name='^stagecraft-ingress$'
-      remove network docker network ls -q --filter "name=^$PROJECT"
-      remove network docker network ls -q --filter name='^stagecraft-ingress$'
-      remove volume docker volume ls -q --filter "name=^$PROJECT"
-      [ ! -e "$STATE/no-var-lib-stagecraft" ] || rm -rf /var/lib/stagecraft
-    fi
-    remove image images_of_the_demo
+    [ ! -e "$STATE/is-local" ] || remove_from_this_machine
+    remove_images
   fi
   stop_engine "$STATE/dockerd.pid"
   [ ! -e "$STATE/no-cache" ] || rm -rf "$CACHE"
@@ -142,6 +172,8 @@ under_load() {
   "$CACHE/bin/labtool" load --to "$load_to" --host "$name" --until-file "$STATE/stop" --json "$STATE/load.json" \
     >"$STATE/load.txt" &
   load=$!
+  # It would go on when the demo is interrupted.
+  trap 'touch "$STATE/stop"' EXIT
   sleep 1
   began=$(now_ms)
   "$@" || code=$?
@@ -153,7 +185,7 @@ under_load() {
     failed=yes
   fi
   cat "$STATE/load.txt"
-  printf '%s s\n' "$(seconds $took)"
+  printf 'took %s s: %s\n' "$(seconds $took)" "$*"
   [ $code = 0 ] || fail "\`$*\` ended with exit code $code"
   local rate
   rate=$(sed -n 's/^  "rate": \([0-9]*\).*/\1/p' "$STATE/load.json")
@@ -199,7 +231,7 @@ main() {
   step 'Deploying v1 of the sample application'
   stagecraft deploy --yes
 
-  step "v2: what would happen"
+  step 'Planning v2'
   sed -i 's/VERSION: v1/VERSION: v2/' "$APP/compose.yaml"
   stagecraft plan
 
@@ -211,7 +243,7 @@ main() {
 
   step 'Done'
   [ -z "$failed" ] || fail 'requests failed, see above'
-  say "open  $url"
+  say "open  $url (from this machine)"
   say "look  $STAGECRAFT -C $APP status"
   say "end   scripts/demo.sh --down"
 }

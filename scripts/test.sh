@@ -41,6 +41,7 @@ step 'Installing what is missing'
 mkdir -p "$CACHE"
 needs_rust
 needs shellcheck shellcheck
+needs docker-registry docker-registry
 
 step 'Formatting and lints'
 run cargo fmt --all --check

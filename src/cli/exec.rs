@@ -13,6 +13,7 @@ use super::{
 /// Run a command in a running container of a service
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The service, as the Compose file calls it
     service: String,
     /// On this host instead of the first that runs the service
     #[arg(long)]
@@ -23,6 +24,7 @@ pub struct Args {
     /// Give the command a terminal
     #[arg(short, long)]
     tty: bool,
+    /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }

@@ -96,6 +96,10 @@ async fn carry_out(
 fn same(shown: &Ready, now: Ready) -> Result<Ready, CliError> {
     let differs = now.plan.fingerprints.iter().find(|(host, print)| shown.plan.fingerprints.get(host) != Some(print));
     match differs {
+        None if (&now.plan.reads, &now.plan.changes) != (&shown.plan.reads, &shown.plan.changes) => {
+            let what = "what the recipe has asked has another answer since the plan was shown";
+            Err(Failure::new(what).hint("look at the plan again, and decide anew").into())
+        }
         None => Ok(now),
         Some((host, _)) => Err(Failure::new(format!("{host} has changed since the plan was shown"))
             .on(host)

@@ -12,7 +12,7 @@ use stdlib::{
     facts::Facts,
     ingress::authority,
     model::{Identity, SecretKey},
-    release::state,
+    release::state as records,
 };
 
 use super::CliError;
@@ -27,11 +27,11 @@ pub fn of(project: &Project, facts: &Facts) -> Result<Identity, CliError> {
     }
     let path = draft(project);
     if let Ok(text) = fs::read_to_string(&path) {
-        let identity = state::identity_from_json(&text).map_err(|why| anyhow::anyhow!("{} {why}", path.display()))?;
+        let identity = records::identity_from_json(&text).map_err(|why| anyhow::anyhow!("{} {why}", path.display()))?;
         return Ok(identity);
     }
     let identity = make(project)?;
-    write(&path, &state::identity_to_json(&identity)).with_context(|| path.display().to_string())?;
+    write(&path, &records::identity_to_json(&identity)).with_context(|| path.display().to_string())?;
     Ok(identity)
 }
 
@@ -43,7 +43,8 @@ fn make(project: &Project) -> Result<Identity, CliError> {
 }
 
 fn draft(project: &Project) -> PathBuf {
-    project.directory.join(".stagecraft/identities").join(format!("{}.json", project.topology.environment))
+    let kept = super::state::directory(&project.directory).join("identities");
+    kept.join(format!("{}.json", project.topology.environment))
 }
 
 /// Readable by its owner only from the moment that it exists.

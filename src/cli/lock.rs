@@ -22,12 +22,13 @@ pub async fn take(
     wait: Option<Span>,
 ) -> Result<Box<dyn LockGuard>, CliError> {
     let home = session.host(&session.project.topology.home);
-    let name = &session.project.compose.project;
+    // Apart from the ingress's own lock, whatever the project is called.
+    let name = format!("environment-{}", session.project.compose.project);
     let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let holder = LockHolder { run: run.to_string(), who: author(), since, what: what.to_owned() };
     let until = Instant::now() + wait.unwrap_or_default().duration();
     loop {
-        match home.lock(name, &holder).await? {
+        match home.lock(&name, &holder).await? {
             Locked::Held(guard) => return Ok(guard),
             Locked::Busy(holder) if Instant::now() >= until => {
                 return Err(CliError::Locked { environment: session.project.topology.environment.to_string(), holder });

@@ -29,6 +29,7 @@ mod runs;
 mod saved;
 mod session;
 mod ssh;
+mod state;
 mod status;
 mod table;
 
@@ -53,6 +54,7 @@ struct Cli {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Run as if started in this directory
     #[arg(

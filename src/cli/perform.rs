@@ -9,7 +9,7 @@ use stdlib::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, Exit, prepare::Ready, reporting::Reporting, session::Session};
+use super::{CliError, Exit, prepare::Ready, reporting::Reporting, session::Session, state};
 use crate::{
     config::Project,
     engine::{self, Ended, Execution, Outcome, RunDirectory, Timing},
@@ -33,7 +33,7 @@ pub async fn perform(session: &Session, performance: Performance, reporting: Rep
         guard.release().await;
         return Ok(finish(session, &plan, run, None, reporting).await);
     }
-    let directory = RunDirectory::create(&session.project.directory, &run, &plan);
+    let directory = RunDirectory::create(&state::directory(&session.project.directory), &run, &plan);
     let directory = directory.map_err(anyhow::Error::from)?;
     let release = plan.release.clone().map(Arc::new);
     let plan = Arc::new(plan);

@@ -15,6 +15,7 @@ use super::{
     reporting::Reporting,
     saved,
     session::Session,
+    state,
 };
 use crate::engine::{self, Execution, RunDirectory, Timing};
 
@@ -32,8 +33,9 @@ pub struct Args {
 
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let project = project::load(global).await?;
-    let run = chosen(args.run.as_deref(), &project.directory)?;
-    let directory = RunDirectory::open(&project.directory, &run).map_err(anyhow::Error::from)?;
+    let state = state::directory(&project.directory);
+    let run = chosen(args.run.as_deref(), &state)?;
+    let directory = RunDirectory::open(&state, &run).map_err(anyhow::Error::from)?;
     let history = directory.history().map_err(anyhow::Error::from)?;
     if let Some((_, outcome)) = history.ended() {
         return Err(CliError::usage(
@@ -51,6 +53,15 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let done = async {
         let guard = lock::take(&session, &run, "resume", args.how.wait).await?;
         let facts = session.facts().await?;
+        if let Some(release) = &plan.release {
+            let live = facts.host(&session.project.topology.home).and_then(|home| home.state.current);
+            if live != release.predecessor && live != Some(release.id.number) {
+                let live = live.map_or("no release".to_owned(), |number| format!("release {number}"));
+                let what = format!("run {run} cannot go on: {live} has gone live since");
+                guard.release().await;
+                return Err(Failure::new(what).hint("start anew: `stagecraft deploy`").into());
+            }
+        }
         let identity = identity::of(&session.project, &facts)?;
         let values = saved::values(&session.project, &plan, &identity, &facts).map_err(|moved| {
             Failure::new(format!("run {run} cannot go on: {moved} has changed since, and no host has its value"))

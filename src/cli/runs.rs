@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{CliError, Exit, Global, table};
+use super::{CliError, Exit, Global, state, table};
 use crate::engine::{Outcome, RunDirectory};
 
 /// List the runs of this project that this machine knows, the newest first
@@ -11,8 +11,9 @@ pub struct Args {}
 
 pub fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
     let mut rows = Vec::new();
-    for run in RunDirectory::list(&global.directory).map_err(anyhow::Error::from)? {
-        let directory = RunDirectory::open(&global.directory, &run).map_err(anyhow::Error::from)?;
+    let state = state::directory(&global.directory);
+    for run in RunDirectory::list(&state).map_err(anyhow::Error::from)? {
+        let directory = RunDirectory::open(&state, &run).map_err(anyhow::Error::from)?;
         let plan = directory.plan().map_err(anyhow::Error::from)?;
         let history = directory.history().map_err(anyhow::Error::from)?;
         let began = history.began().map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
@@ -23,7 +24,7 @@ pub fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
                 "{}",
                 json!({
                     "type": "run", "version": 1, "run": run, "recipe": plan.recipe, "environment": plan.environment,
-                    "release": release, "began": began, "outcome": ended,
+                    "release": release, "began": began, "outcome": ended, "directory": directory.path(),
                 })
             );
         } else {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use stdlib::{
     facts::{Facts, fingerprint},
     failure::Failure,
-    model::{Application, Identity, Values},
+    model::{Application, Identity, Route, Tls, Values},
     plan::Plan,
 };
 
@@ -26,7 +26,7 @@ use crate::{config::Project, engine};
 
 pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliError> {
     let path = global.directory.join(file);
-    let text = fs::read(&path).with_context(|| path.display().to_string())?;
+    let text = fs::read(&path).with_context(|| format!("the plan {} cannot be read", path.display()))?;
     let plan = engine::parse_plan(&text, &path).map_err(anyhow::Error::from)?;
     let project = project::load(global).await?;
     belongs(&plan, &project)?;
@@ -103,6 +103,11 @@ pub fn values(project: &Project, plan: &Plan, identity: &Identity, facts: &Facts
 /// The first value that does not have the hash that the application has for it.
 fn moved(application: &Application, values: &Values, identity: &Identity) -> Option<String> {
     application.services.iter().find_map(|service| {
+        if let Some(Route { host, tls: Tls::Own { pem }, .. }) = &service.route
+            && values.files.get(&format!("tls/{host}")).map(|now| identity.key.hash(now.expose())).as_ref() != Some(pem)
+        {
+            return Some(format!("the certificate of {host}"));
+        }
         let now: std::collections::BTreeMap<_, _> = values
             .service(&service.name)
             .map(|(name, value)| (name.to_owned(), identity.key.hash(value.expose())))

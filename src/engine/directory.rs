@@ -13,8 +13,8 @@ use stdlib::{model::RunId, plan::Plan};
 
 use super::journal::{Broken, History, Journal};
 
-/// Below the project's directory.
-const RUNS: &str = ".stagecraft/runs";
+/// Below the directory that keeps the project's state on this machine.
+const RUNS: &str = "runs";
 const PLAN: &str = "plan.json";
 const JOURNAL: &str = "journal.jsonl";
 
@@ -35,14 +35,14 @@ pub enum RunError {
     Journal { path: PathBuf, broken: Broken },
 }
 
-/// `.stagecraft/runs/ID/`, for its owner alone.
+/// `runs/ID/`, for its owner alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDirectory {
     path: PathBuf,
 }
 
 impl RunDirectory {
-    /// Makes the directory and writes the plan into it. `project` is the directory of `stagecraft.yml`.
+    /// Makes the directory and writes the plan into it. `project` is where this machine keeps what it knows of the project.
     pub fn create(project: &Path, run: &RunId, plan: &Plan) -> Result<Self, RunError> {
         let path = project.join(RUNS).join(run.as_str());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| io_error(&path, error))?;

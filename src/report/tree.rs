@@ -81,7 +81,8 @@ impl Tree {
             Event::RunStarted { hosts, .. } => self.hosts = hosts.iter().map(ToString::to_string).collect(),
             Event::StepStarted { key, name } => {
                 let kind = if self.hosts.contains(name) { Kind::Lane } else { Kind::Step };
-                self.open(key.clone(), kind, name.clone(), time);
+                let label = if kind == Kind::Lane { name.clone() } else { numbered(name) };
+                self.open(key.clone(), kind, label, time);
             }
             Event::StepEnded { key, outcome, seconds, .. } => self.close(key, (*outcome).into(), *seconds),
             Event::OperationStarted { key, host, title } => {
@@ -193,6 +194,14 @@ fn is_inside(key: &Key, step: &Key) -> bool {
     key.as_str().strip_prefix(step.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// The second step of a name is `start~2` in keys, and `start 2` for a person.
+fn numbered(name: &str) -> String {
+    match name.rsplit_once('~') {
+        Some((name, number)) if number.parse::<u32>().is_ok() => format!("{name} {number}"),
+        _ => name.to_owned(),
+    }
+}
+
 fn at(host: Option<&HostName>, title: &str) -> String {
     host.map_or_else(|| title.to_owned(), |host| format!("{host}  {title}"))
 }
@@ -259,6 +268,11 @@ mod tests {
         let seconds = Seconds(Duration::from_millis(500));
         let failure = failure.map(Failure::new);
         Event::OperationEnded { key: key(path), host: None, title: String::new(), outcome, failure, seconds }
+    }
+
+    #[test]
+    fn the_second_step_of_a_name_has_its_number() {
+        assert_eq!([super::numbered("start~2"), super::numbered("a~b")], ["start 2", "a~b"]);
     }
 
     /// The picture after these events, one every half second.

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use tempfile::TempDir;
 
-use crate::lab;
+use crate::{lab, stagecraft::state};
 
 /// A project in a directory of its own, removed from its places at the end.
 pub struct App {
@@ -113,6 +113,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
+        let _ = fs::remove_dir_all(state(self.path()));
         // A failed test leaves its hosts as they are, to be looked at.
         if !std::thread::panicking() {
             for place in &self.places {

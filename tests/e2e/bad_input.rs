@@ -161,3 +161,38 @@ fn a_port_in_use() {
     lab::ssh(1, "kill $(cat /run/e2e-port.pid)");
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
 }
+
+#[test]
+fn no_engine_on_a_host() {
+    let app = App::web("e2e-bad-engine", &[Place::Host(2)], HTTP);
+    // dockerd ends as a service would stop it, with all containers.
+    lab::ssh(2, "pid=$(cat /var/run/docker.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.1; done");
+    let ran = stagecraft(app.path(), &["deploy", "--yes"]);
+    lab::ssh(
+        2,
+        "rm -f /var/run/docker.pid; setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null & for i in $(seq 100); do docker info >/dev/null 2>&1 && exit 0; sleep 0.1; done; exit 1",
+    );
+    let ran = ran.exits(5);
+    for word in ["h2", "no Docker engine answers", "systemctl"] {
+        assert!(ran.stderr.contains(word), "`{word}` is not in:\n{}", ran.stderr);
+    }
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+}
+
+#[test]
+fn no_free_disk() {
+    let app = deployed("e2e-bad-disk");
+    std::fs::write(app.path().join("big"), vec![7; 4 << 20]).expect("a writable directory");
+    app.version_with("v2", "COPY big /big");
+    // Where the engine unpacks what it loads there is room for nothing.
+    lab::ssh(1, "mount -t tmpfs -o size=64k tmpfs /var/lib/docker/tmp");
+    let before = app.snapshot();
+    let ran = stagecraft(app.path(), &["deploy", "--yes"]);
+    lab::ssh(1, "umount /var/lib/docker/tmp");
+    let ran = ran.exits(5);
+    for word in ["h1", "no space left on device"] {
+        assert!(ran.stderr.contains(word), "`{word}` is not in:\n{}", ran.stderr);
+    }
+    assert_eq!(app.snapshot(), before);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+}

@@ -1,11 +1,14 @@
 //! What fails, and what is left then.
 
-use std::{thread::sleep, time::Duration};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use crate::{
     app::App,
     lab::{self, Place},
-    stagecraft::{command, seconds_between, stagecraft},
+    stagecraft::{Running, command, seconds_between, stagecraft},
 };
 
 const HTTP: u16 = 8300;
@@ -39,19 +42,14 @@ fn a_host_that_falls_silent() {
     let app = App::web("e2e-silent", &HOSTS, HTTP);
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
     app.version_with("v2", "ENV SLOW_START_MS=4000");
-    let child = command(app.path(), &["deploy", "--yes", "--json"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("stagecraft runs");
+    let mut deploy = Running::start(app.path(), &["deploy", "--yes"]);
     // In the middle of the wait for the new containers.
-    sleep(Duration::from_secs(3));
+    deploy.until(&["operation_ended", "container.start", "\"h3\""]);
     lab::host(3, "isolate");
-    let began = std::time::Instant::now();
-    let output = child.wait_with_output().expect("stagecraft ends");
+    let began = Instant::now();
+    let (code, text) = deploy.end();
     lab::host(3, "join");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + String::from_utf8_lossy(&output.stderr).as_ref();
-    assert_eq!(output.status.code(), Some(6), "what h3 has cannot be known: {text}");
+    assert_eq!(code, Some(6), "what h3 has cannot be known: {text}");
     assert!(text.contains("h3"), "{text}");
     // 15 s to notice, then the tries to undo there.
     assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
@@ -95,21 +93,20 @@ fn two_deploys_at_once() {
     let app = App::web("e2e-lock", &HOSTS, HTTP);
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
     app.version_with("v2", "ENV SLOW_START_MS=4000");
-    let mut first = command(app.path(), &["deploy", "--yes", "-q"]).spawn().expect("stagecraft runs");
-    sleep(Duration::from_secs(3));
+    let mut first = Running::start(app.path(), &["deploy", "--yes"]);
+    first.until(&["operation_ended", "container.start"]);
     let second = stagecraft(app.path(), &["deploy", "--yes"]).exits(7);
     for word in ["deploy", "since", "--wait"] {
         assert!(second.stderr.contains(word), "`{word}` is not in:\n{}", second.stderr);
     }
     let third = stagecraft(app.path(), &["deploy", "--yes", "--wait", "60s"]).exits(0);
     assert!(third.stdout.contains("nothing to do"), "{}", third.stdout);
-    assert!(first.wait().expect("the first ends").success());
+    assert_eq!(first.end().0, Some(0));
     // A killed holder leaves no lock.
     app.version_with("v3", "ENV SLOW_START_MS=4000");
-    let mut killed = command(app.path(), &["deploy", "--yes", "-q"]).spawn().expect("stagecraft runs");
-    sleep(Duration::from_secs(3));
-    killed.kill().expect("SIGKILL");
-    killed.wait().expect("it is gone");
+    let mut killed = Running::start(app.path(), &["deploy", "--yes"]);
+    killed.until(&["operation_ended", "container.start"]);
+    killed.kill();
     sleep(Duration::from_secs(1));
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
 }

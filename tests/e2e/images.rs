@@ -1,6 +1,12 @@
 //! How images reach the hosts.
 
-use crate::{app::App, lab::Place, stagecraft::stagecraft};
+use std::process::{Child, Command, Stdio};
+
+use crate::{
+    app::App,
+    lab::{self, Place},
+    stagecraft::stagecraft,
+};
 
 const HTTP: u16 = 8500;
 
@@ -13,9 +19,10 @@ fn version(app: &App, version: &str) {
     );
 }
 
-/// Bytes that no compression makes smaller, the same each time.
+/// Bytes that no compression makes smaller, others in each run: a host may have an earlier run's layers.
 fn noise(megabytes: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let mut state = u64::from(now.subsec_nanos()) | 1;
     let next = |_| {
         state ^= state << 13;
         state ^= state >> 7;
@@ -50,4 +57,68 @@ fn only_layers_that_a_host_lacks() {
     let again = stagecraft(app.path(), &["deploy", "--yes", "--json"]).exits(0);
     assert!(!again.stdout.contains("build web"), "{}", again.stdout);
     assert!(sent(&again, "h1") < 64 << 10, "{}", sent(&again, "h1"));
+}
+
+/// A registry on this machine, which a host reaches at the same loopback address through its own SSH connection.
+struct Registry {
+    server: Child,
+    tunnel: Child,
+    _directory: tempfile::TempDir,
+}
+
+const REGISTRY: u16 = 5055;
+
+impl Registry {
+    fn start(host: u8) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let configuration = directory.path().join("registry.yml");
+        let text = format!(
+            "version: 0.1\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\nhttp: {{ addr: \"127.0.0.1:{REGISTRY}\" }}\n",
+            directory.path().join("data").display()
+        );
+        std::fs::write(&configuration, text).expect("a writable directory");
+        let quiet =
+            |mut command: Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        let mut serve = Command::new("docker-registry");
+        serve.arg("serve").arg(&configuration);
+        let server = quiet(serve);
+        let mut ssh = lab::ssh_command();
+        ssh.args(["-N", "-o", "ExitOnForwardFailure=yes", "-R", &format!("{REGISTRY}:127.0.0.1:{REGISTRY}")]);
+        ssh.arg(lab::destination(host));
+        let registry = Self { server, tunnel: quiet(ssh), _directory: directory };
+        lab::ssh(
+            host,
+            &format!(
+                "for i in $(seq 100); do curl -sf http://127.0.0.1:{REGISTRY}/v2/ && exit 0; sleep 0.1; done; exit 1"
+            ),
+        );
+        registry
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        for child in [&mut self.tunnel, &mut self.server] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+// spec: images.registry
+#[test]
+fn pushed_once_and_pulled_by_digest() {
+    let app = App::web("e2e-registry", &[Place::Host(2)], HTTP);
+    let registry = Registry::start(2);
+    let through = format!("images: {{ transfer: registry, registry: \"127.0.0.1:{REGISTRY}/shop\" }}\n");
+    app.write("stagecraft.yml", &format!("{}{through}", app.read("stagecraft.yml")));
+    let first = stagecraft(app.path(), &["deploy", "--yes", "--json"]).exits(0);
+    assert_eq!(App::version_on(2, HTTP), "v1");
+    let sent = first.summary()["hosts"]["h2"]["bytes_sent"].as_u64().expect("a count of bytes");
+    assert!(sent < 1 << 19, "the image came from the registry, and {sent} bytes over our connection");
+    let catalog = lab::ssh(2, &format!("curl -s http://127.0.0.1:{REGISTRY}/v2/_catalog"));
+    assert!(catalog.contains("shop/"), "{catalog}");
+    drop(registry);
+    // What is there already needs no registry.
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
 }

@@ -36,18 +36,21 @@ pub fn host_line(host: u8, roles: &str) -> String {
     )
 }
 
+/// `ssh` with the lab's key and known hosts; the destination is still to come.
+pub fn ssh_command() -> Command {
+    let mut command = Command::new("ssh");
+    command.args(["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-i"]).arg(run_dir().join("id"));
+    command.arg("-o").arg(format!("UserKnownHostsFile={}", run_dir().join("known_hosts").display()));
+    command
+}
+
+pub fn destination(host: u8) -> String {
+    format!("root@{}", address(host))
+}
+
 /// Runs a shell command on a host as root.
 pub fn ssh(host: u8, command: &str) -> String {
-    let output = Command::new("ssh")
-        .args(["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-i"])
-        .arg(run_dir().join("id"))
-        .arg("-o")
-        .arg(format!("UserKnownHostsFile={}", run_dir().join("known_hosts").display()))
-        .arg(format!("root@{}", address(host)))
-        .arg(command)
-        .output()
-        .expect("ssh runs");
-    text(output, command)
+    text(ssh_command().arg(destination(host)).arg(command).output().expect("ssh runs"), command)
 }
 
 /// What can happen to a host: `isolate`, `join`, `freeze`, `thaw`, as tests/lab/host has it.

@@ -16,6 +16,14 @@ pub struct Load {
     directory: TempDir,
 }
 
+impl Drop for Load {
+    /// A test that fails leaves no load behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Load {
     /// `to` is `ADDRESS:PORT=RATE`, separated by commas.
     pub fn start(to: &str, host: &str) -> Self {
@@ -27,6 +35,7 @@ impl Load {
             .arg("--json")
             .arg(directory.path().join("report.json"))
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .expect("labtool runs");
         Self { child, directory }

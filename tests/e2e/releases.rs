@@ -3,7 +3,7 @@
 use crate::{
     app::App,
     lab::{self, Place},
-    stagecraft::stagecraft,
+    stagecraft::{stagecraft, state},
 };
 
 const HTTP: u16 = 8400;
@@ -78,7 +78,7 @@ fn values_are_seen_nowhere() {
     let plan = stagecraft(app.path(), &["plan"]).exits(0);
     assert!(plan.stdout.contains("environment SECRET"), "{}", plan.stdout);
     seen.push(format!("{}{}{}", plan.stdout, plan.stderr, app.read("some.plan")));
-    for entry in walkdir::WalkDir::new(app.path().join(".stagecraft")) {
+    for entry in walkdir::WalkDir::new(state(app.path()).join("stagecraft")) {
         let entry = entry.expect("a readable directory");
         if entry.file_type().is_file() {
             seen.push(std::fs::read_to_string(entry.path()).expect("text"));

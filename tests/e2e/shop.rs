@@ -66,13 +66,32 @@ fn several_services_a_job_and_a_store() {
     let address = |host| format!("{}:{HTTP}=100", lab::address(host));
     let load = Load::start(&[address(1), address(2), address(3)].join(","), "shop.test");
     version(&app, "v2");
-    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    let deployed = stagecraft(app.path(), &["deploy", "--yes", "--json"]).exits(0);
+    let place = |kind, host, title| deployed.place(kind, host, title);
+    let (first, second) =
+        (place("operation_ended", "h1", "switch from"), place("operation_started", "h1", "start e2e-shop-web-r2-2"));
+    assert!(first < second, "the second replica starts when the first has been switched to: {first}, {second}");
     assert_eq!(migrations(), "migrated v1\nmigrated v2\n");
     load.stop_without_a_failure(300);
+
+    app.write("compose.yaml", &app.read("compose.yaml").replace("DATA_DIR: /data", "DATA_DIR: /data, TUNING: more"));
+    let deployed = stagecraft(app.path(), &["deploy", "--yes", "--json"]).exits(0);
+    let stopped = deployed.place("operation_ended", "h1", "stop e2e-shop-store");
+    let started = deployed.place("operation_started", "h1", "start e2e-shop-store");
+    assert!(stopped < started, "the old store has stopped before the new one starts: {stopped}, {started}");
+    assert_eq!(migrations(), "migrated v1\nmigrated v2\nmigrated v2\n", "once per release");
 
     let status = stagecraft(app.path(), &["status"]).exits(0).stdout;
     assert_eq!(status.matches("running").count(), 8, "{status}");
     assert!(stagecraft(app.path(), &["logs", "worker"]).exits(0).stdout.contains("v2"));
+    let merged = stagecraft(app.path(), &["logs", "web", "--grep", "listens", "--since", "10m"]).exits(0).stdout;
+    let times: Vec<&str> = merged.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(times.len() >= 6 && times.is_sorted(), "all hosts' lines, by their time:\n{merged}");
+    for host in ["h1", "h2", "h3"] {
+        assert!(merged.contains(host), "{merged}");
+    }
+    let one = stagecraft(app.path(), &["logs", "web", "--host", "h2"]).exits(0).stdout;
+    assert!(one.contains("h2") && !one.contains("h1"), "{one}");
     let greeting = stagecraft(app.path(), &["exec", "store", "/app", "tcpcheck", "127.0.0.1:5432"]).exits(0);
     assert_eq!(greeting.code, 0);
     for (host, containers) in [(1, 3), (2, 3), (3, 2)] {
@@ -80,7 +99,7 @@ fn several_services_a_job_and_a_store() {
         assert_eq!(shown.lines().count(), containers + 1, "{shown}");
     }
 
-    stagecraft(app.path(), &["rollback", "--yes"]).exits(0);
-    assert_eq!(migrations(), "migrated v1\nmigrated v2\n", "a rollback runs no job");
+    stagecraft(app.path(), &["rollback", "1", "--yes"]).exits(0);
+    assert_eq!(migrations(), "migrated v1\nmigrated v2\nmigrated v2\n", "a rollback runs no job");
     assert!(stagecraft(app.path(), &["logs", "worker", "--tail", "3"]).exits(0).stdout.contains("v1"));
 }

@@ -113,6 +113,7 @@ pub fn container(service: &str, release: u64) -> ContainerFact {
         id: format!("id-{service}"),
         name: format!("shop-{service}-r{release}-1"),
         running: true,
+        stopped: false,
         labels: BTreeMap::new(),
         addresses: BTreeMap::new(),
         published: vec![],

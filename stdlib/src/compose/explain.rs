@@ -281,6 +281,6 @@ mod tests {
             failure.message,
             "shop-web-r2-1 on web-1 did not become ready within 1m: its last probe failed with exit code 1"
         );
-        assert_eq!(failure.detail.as_deref(), Some("last probe (exit code 1, not out of memory): 503 with …"));
+        assert_eq!(failure.detail.as_deref(), Some("last probe (exit code 1): 503 with …"));
     }
 }

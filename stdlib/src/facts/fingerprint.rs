@@ -29,6 +29,7 @@ fn host_fingerprint(host: &HostFacts) -> String {
     lines.extend(host.ingress.files.iter().map(|(path, text)| format!("ingress {path} {text}")));
     let servers = host.ingress.servers.iter();
     lines.extend(servers.map(|server| format!("server {} {} {}", server.backend, server.name, server.address)));
+    lines.extend(host.ingress.routes.iter().map(|(key, value)| format!("route {key} {value}")));
     lines.push(format!("current {:?}", host.state.current));
     lines.sort();
     let mut hash = Sha256::new();

@@ -54,6 +54,14 @@ fn container(summary: ContainerSummary, compose_project: &str) -> ContainerFact 
         id: summary.id.unwrap_or_default(),
         name: names.first().map(|name| name.trim_start_matches('/').to_owned()).unwrap_or_default(),
         running: summary.state == Some(ContainerSummaryStateEnum::RUNNING),
+        stopped: matches!(
+            summary.state,
+            Some(
+                ContainerSummaryStateEnum::EXITED
+                    | ContainerSummaryStateEnum::DEAD
+                    | ContainerSummaryStateEnum::CREATED
+            )
+        ),
         addresses: addresses(&networks),
         published: summary.ports.unwrap_or_default().into_iter().filter_map(|port| port.public_port).collect(),
         ours: ours(&labels, compose_project),

@@ -43,6 +43,8 @@ pub struct ContainerFact {
     pub id: String,
     pub name: String,
     pub running: bool,
+    /// It has ended or was never started: neither running nor paused nor about to be started again.
+    pub stopped: bool,
     pub labels: BTreeMap<String, String>,
     /// Its address in each network that it is in.
     pub addresses: BTreeMap<String, Ipv4Addr>,
@@ -95,6 +97,8 @@ pub struct IngressFacts {
     pub files: BTreeMap<String, String>,
     /// Servers by the runtime's own account; empty when it does not run.
     pub servers: Vec<ServerFact>,
+    /// From host and path to backend, by the runtime's own account.
+    pub routes: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

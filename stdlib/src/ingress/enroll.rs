@@ -40,11 +40,18 @@ pub(super) fn find<'a>(rows: &'a [Row], seat: &Seat) -> Option<&'a Row> {
 
 /// Adds those seats that are missing, and returns all rows as they were before.
 pub(super) async fn add_missing(host: &Arc<dyn Host>, seats: &[Seat]) -> Result<Vec<Row>> {
-    let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?);
-    let missing: Vec<&Seat> = seats.iter().filter(|seat| find(&rows, seat).is_none()).collect();
-    if !missing.is_empty() {
-        let commands: Vec<String> = missing.iter().flat_map(|seat| seat.add()).collect();
-        let answer = runtime::command(host, &commands, Span::default()).await?;
+    let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?);
+    let mut commands: Vec<String> = Vec::new();
+    for seat in seats {
+        match find(&rows, seat) {
+            None => commands.extend(seat.add()),
+            // A container of a fixed name has been made anew, at another address.
+            Some(row) if row.address != seat.server.address.to_string() => commands.push(seat.move_there()),
+            Some(_) => {}
+        }
+    }
+    if !commands.is_empty() {
+        let answer = runtime::command(host, &commands).await?;
         if answer.contains("No such backend") {
             let mut failure =
                 Failure::new(format!("the ingress of {} lacks a backend that it should have", host.name()));
@@ -59,7 +66,8 @@ pub(super) async fn add_missing(host: &Arc<dyn Host>, seats: &[Seat]) -> Result<
 pub(super) async fn all_up(host: &Arc<dyn Host>, seats: &[Seat], timeout: Span) -> Result<Option<()>> {
     let until = Instant::now() + timeout.duration();
     loop {
-        let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?);
+        // Another project's reload may lose those that are only enrolled, at any time.
+        let rows = add_missing(host, seats).await?;
         if seats.iter().all(|seat| find(&rows, seat).is_some_and(|row| row.up)) {
             return Ok(Some(()));
         }
@@ -70,15 +78,27 @@ pub(super) async fn all_up(host: &Arc<dyn Host>, seats: &[Seat], timeout: Span) 
     }
 }
 
-/// Takes servers away that serve nobody.
-pub(super) async fn remove(host: &Arc<dyn Host>, seats: &[Seat], drain: Span) -> Result<String> {
-    let milliseconds = drain.as_millis();
-    let mut commands: Vec<String> = seats.iter().map(Seat::dismiss).collect();
-    commands.extend(seats.iter().flat_map(|seat| [seat.wait(milliseconds), seat.remove()]));
+/// Takes servers out, waits until nothing is in flight on them, at most `drain`, and returns the rows as they are then.
+pub(super) async fn remove(host: &Arc<dyn Host>, seats: &[Seat], drain: Span) -> Result<Vec<Row>> {
+    let dismissed: Vec<String> = seats.iter().map(Seat::dismiss).collect();
+    runtime::command(host, &dismissed).await?;
+    let current = async {
+        let milliseconds = drain.as_millis();
+        let commands: Vec<String> = seats.iter().flat_map(|seat| [seat.wait(milliseconds), seat.remove()]).collect();
+        // Each is waited for in turn, and all drain at once.
+        runtime::wait(host, &commands, Span::millis(milliseconds.saturating_mul(seats.len() as u64))).await
+    };
+    let old = async {
+        for seat in seats {
+            runtime::drained_in_old_workers(host, &seat.backend, &[seat.name()], drain).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(current, old)?;
+    // Where an old worker has answered the wait, the current one still has them.
+    let mut commands: Vec<String> = seats.iter().map(Seat::remove).collect();
     commands.push(SERVERS.to_owned());
-    // Each is waited for in turn, and all drain at once.
-    let longest = Span::millis(milliseconds.saturating_mul(seats.len() as u64));
-    runtime::command(host, &commands, longest).await
+    Ok(runtime::rows(&runtime::command(host, &commands).await?))
 }
 
 impl Enroll {
@@ -93,14 +113,14 @@ impl Enroll {
         let (ended, ..) = select_all(waits).await;
         let seat = ended?;
         let failure = compose::explain_exit(host, seat.name(), &cx.values).await;
-        let answer = runtime::ask(host.as_ref(), &format!("show stat {}", seat.backend)).await?.unwrap_or_default();
+        let answer = runtime::ask(host.as_ref(), &[format!("show stat {}", seat.backend)]).await?.unwrap_or_default();
         Err(with_last_check(failure, &answer, seat))
     }
 
     async fn unready(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
         let status: Vec<String> = self.seats.iter().map(|seat| format!("show stat {}", seat.backend)).collect();
-        let answer = runtime::command(host, &status, Span::default()).await?;
-        let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?);
+        let answer = runtime::command(host, &status).await?;
+        let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?);
         let slow = self.seats.iter().find(|seat| find(&rows, seat).is_none_or(|row| !row.up)).unwrap_or(&self.seats[0]);
         let failure = compose::explain_unready(host, slow.name(), &cx.values, self.timeout).await;
         Err(with_last_check(failure, &answer, slow))
@@ -148,7 +168,6 @@ impl Operation for Enroll {
         let host = cx.host()?;
         let began = Instant::now();
         let watched = async {
-            add_missing(host, &self.seats).await?;
             match all_up(host, &self.seats, self.timeout).await? {
                 Some(()) => Ok(()),
                 None => self.unready(cx, host).await,
@@ -165,7 +184,7 @@ impl Operation for Enroll {
 
     async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
         let host = cx.host()?;
-        if runtime::ask(host.as_ref(), "show info").await?.is_none() {
+        if !runtime::answers(host.as_ref()).await? {
             // A restart comes back without them.
             return Ok(());
         }
@@ -175,7 +194,7 @@ impl Operation for Enroll {
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
         let host = cx.host()?;
-        let answer = runtime::ask(host.as_ref(), SERVERS).await?.unwrap_or_default();
+        let answer = runtime::ask(host.as_ref(), &[SERVERS.to_owned()]).await?.unwrap_or_default();
         let rows = runtime::rows(&answer);
         let states: Vec<Option<&Row>> = self.seats.iter().map(|seat| find(&rows, seat)).collect();
         Ok(match states.iter().filter(|row| row.is_some_and(|row| row.up)).count() {

@@ -11,11 +11,13 @@ use crate::{
 
 /// The ingress's container, its files and its runtime's account. Empty when there is none.
 pub async fn read(host: &dyn Host) -> Result<IngressFacts, HostError> {
+    let question = [runtime::SERVERS.to_owned(), runtime::show_map()];
     let (container, files, answer) =
-        tokio::try_join!(host.container(CONTAINER), keeper::read(host), runtime::ask(host, runtime::SERVERS))?;
+        tokio::try_join!(host.container(CONTAINER), keeper::read(host), runtime::ask(host, &question))?;
     Ok(IngressFacts {
         container: container.map(described),
         files: files.unwrap_or_default(),
+        routes: answer.as_deref().map(runtime::map).unwrap_or_default(),
         servers: answer.iter().flat_map(|answer| runtime::rows(answer)).map(Into::into).collect(),
     })
 }

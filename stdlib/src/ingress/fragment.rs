@@ -24,7 +24,7 @@ pub struct Fragment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
-    /// `PROJECT:SERVICE:HASH`. The hash is over the check: a service whose check changes gets a new backend, so that old
+    /// `PROJECT:SERVICE:HASH`. The hash is over check and port: a service whose check changes gets a new backend, so that old
     /// containers are never asked in the new way.
     pub name: String,
     pub service: ServiceName,
@@ -89,6 +89,16 @@ pub enum Certificate {
     Own { pem: KeyedHash },
 }
 
+impl Certificate {
+    /// The name of its file for this host name, by what it is: no file is replaced by another certificate.
+    pub fn file(&self, host: &str) -> String {
+        match self {
+            Self::Internal { expires } => format!("certs/{host}-{}.pem", expires.as_second()),
+            Self::Own { pem } => format!("certs/{host}-{}.pem", pem.0),
+        }
+    }
+}
+
 impl Fragment {
     /// The file that holds a project's fragment, below the configuration directory.
     pub fn file(project: &str) -> String {
@@ -128,9 +138,17 @@ impl Fragment {
         self.routes.iter().filter(|entry| entry.service == *service).cloned().collect()
     }
 
-    /// Puts these entries in the place of the service's.
+    /// What is put in the place of when the service gets these entries.
+    pub fn routes_replaced(&self, service: &ServiceName, entries: &[Entry]) -> Vec<Entry> {
+        let taken = |entry: &Entry| entries.iter().any(|new| new.key() == entry.key());
+        self.routes.iter().filter(|entry| entry.service == *service || taken(entry)).cloned().collect()
+    }
+
+    /// Puts these entries in the place of the service's, and of those that have the same host and path: a route may go from
+    /// one service to another.
     pub fn set_routes(&mut self, service: &ServiceName, entries: &[Entry]) {
-        self.routes.retain(|entry| entry.service != *service);
+        let taken = |entry: &Entry| entries.iter().any(|new| new.key() == entry.key());
+        self.routes.retain(|entry| entry.service != *service && !taken(entry));
         self.routes.extend(entries.iter().cloned());
         self.routes.sort();
     }
@@ -149,9 +167,9 @@ pub fn check(service: &Service) -> Option<Check> {
     })
 }
 
-/// The name of the backend for a service that is checked so.
-pub fn backend_name(project: &str, service: &ServiceName, check: &Check) -> String {
-    let text = serde_json::to_vec(check).expect("plain data");
+/// The name of the backend for a service that is checked so, at this port: a server's port cannot change while it serves.
+pub fn backend_name(project: &str, service: &ServiceName, check: &Check, port: u16) -> String {
+    let text = serde_json::to_vec(&(check, port)).expect("plain data");
     format!("{project}:{service}:{}", hex::encode(&Sha256::digest(text)[..4]))
 }
 

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use super::{CONTAINER, DIRECTORY, configuration, fragment::Fragment};
+use super::{
+    CONTAINER, DIRECTORY, configuration,
+    fragment::{Certificate, Fragment},
+};
 use crate::{
     failure::Failure,
     host::{Host, HostError, LockHolder, Locked},
@@ -103,8 +106,8 @@ impl Files {
     }
 
     /// Chain and key of a host name.
-    pub fn certificate(&mut self, host: &str, pem: &SecretValue) {
-        self.0.push((format!("certs/{host}.pem"), pem.expose().to_owned(), 0o600));
+    pub fn certificate(&mut self, host: &str, certificate: &Certificate, pem: &SecretValue) {
+        self.0.push((certificate.file(host), pem.expose().to_owned(), 0o600));
     }
 
     pub async fn write(self, host: &Arc<dyn Host>) -> Result<()> {

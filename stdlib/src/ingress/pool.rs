@@ -96,8 +96,9 @@ impl Place {
         let project = project(planning);
         let check = check(service)?;
         let there = Fragment::of(&host.ingress, &project);
-        let name = backend_name(&project, &service.name, &check);
-        let host_name = service.route.as_ref().map(|route| route.host.clone())?;
+        let route = service.route.as_ref()?;
+        let name = backend_name(&project, &service.name, &check, route.port);
+        let host_name = route.host.clone();
         let certificate = certificate::wanted(service, there.certificates.get(&host_name));
         let certificate = certificate.map(|certificate| (host_name, certificate));
         let routes = entries(service, &name);
@@ -144,7 +145,9 @@ pub fn is_current(planning: &Planning<'_>, host: &HostName, service: &Service, m
             && server.ready
             && wanted.get(&server.name).is_some_and(|wanted| same(wanted, server))
     });
+    let routed = |entry: &Entry| facts.ingress.routes.get(&entry.key()) == Some(&entry.value());
     place.there.routes_of(&service.name) == place.routes
+        && place.routes.iter().all(routed)
         && on_disk == wanted
         && !elsewhere
         && serving

@@ -1,15 +1,16 @@
 //! What a rollout asks of the ingress; each appends operations.
 
 use super::{
-    Enroll, Member, NETWORK, Route, Switch, Up,
-    fragment::{Entry, Fragment},
+    CONTAINER, Enroll, Member, NETWORK, Route, Switch, Up,
+    configuration::ports,
+    fragment::{Entry, Fragment, Server},
     pool::{self, Place},
     seats::Seat,
 };
 use crate::{
     facts::HostFacts,
     function::{PlanError, Planning},
-    model::{HostName, Rollout, Service, ServiceName, Span},
+    model::{HostName, IngressSettings, Rollout, Service, ServiceName},
     plan::Scope,
 };
 
@@ -58,7 +59,9 @@ fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place:
         });
     }
     let running = facts.ingress.container.as_ref().is_some_and(|container| container.running);
-    if !running {
+    if running {
+        refuse_other_ports(facts, &planning.topology.ingress)?;
+    } else {
         let image = match (&facts.ingress.container, planning.ingress_image) {
             (Some(container), _) => container.image.clone(),
             (None, Some(image)) => image.tag(),
@@ -78,6 +81,25 @@ fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place:
         scope.once(Some(&facts.name), &Route { project, backend, certificate: place.certificate.clone() });
     }
     Ok(())
+}
+
+/// The ingress is the host's, so that no project changes its ports under the others.
+fn refuse_other_ports(facts: &HostFacts, wanted: &IngressSettings) -> Result<(), PlanError> {
+    let there = facts.ingress.files.get("haproxy.cfg").and_then(|text| ports(text));
+    match there {
+        Some((http, https)) if (http, https) != (wanted.http, wanted.https) => Err(PlanError::Refused {
+            message: format!(
+                "the ingress of {} listens on ports {http} and {https}, not on {} and {}",
+                facts.name, wanted.http, wanted.https
+            ),
+            hint: Some(format!(
+                "write `ingress: {{ http: {http}, https: {https} }}`, or end that ingress, and with it every route of the \
+                 host until it is deployed again: `docker rm -f {CONTAINER}` on {}",
+                facts.name
+            )),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// A host name belongs to one project.
@@ -109,7 +131,7 @@ fn seated(facts: &HostFacts, there: &Fragment, members: &[Member]) -> Vec<Seat> 
         on_disk.or_else(|| {
             let row = facts.ingress.servers.iter().find(|row| row.name == member.container)?;
             let backend = there.backends.iter().find(|backend| backend.name == row.backend)?;
-            let server = super::fragment::Server { name: row.name.clone(), address: member.address, port: row.port };
+            let server = Server { name: row.name.clone(), address: member.address, port: row.port };
             Some(Seat::of(backend, server))
         })
     };
@@ -130,35 +152,43 @@ pub fn switch(
     // Where only the route or its certificate differs, nothing was started or enrolled before.
     prepare(planning, scope, facts, &place)?;
     let mut leaving = seated(facts, &place.there, leaving);
-    // What the files still name and no container is there for.
-    leaving.extend(ghosts(facts, &place.there, &service.name, entering, &leaving));
+    leaving.extend(strays(facts, &place, &service.name, entering, &leaving));
     let operation = Switch {
         project: place.project.clone(),
         service: service.name.clone(),
         entering: entering.iter().map(|member| place.seat(service, member)).collect(),
         leaving,
-        routes_before: place.there.routes_of(&service.name),
+        routes_before: place.there.routes_replaced(&service.name, &place.routes),
         routes_after: place.routes,
         drain: service.rollout.drain,
+        timeout: service.rollout.timeout,
     };
     scope.operation(Some(host), &operation);
     Ok(())
 }
 
-/// Servers that the files or the runtime name for the service and whose container does not run.
-fn ghosts(
-    facts: &HostFacts,
-    there: &Fragment,
-    service: &ServiceName,
-    entering: &[Member],
-    leaving: &[Seat],
-) -> Vec<Seat> {
+/// Servers of the service that should not be: in a backend that is not its own any more, or without a running container,
+/// by the files or by the runtime.
+fn strays(facts: &HostFacts, place: &Place, service: &ServiceName, entering: &[Member], leaving: &[Seat]) -> Vec<Seat> {
     let runs = |name: &str| facts.containers.iter().any(|container| container.running && container.name == name);
-    let named = |name: &str| {
-        entering.iter().any(|member| member.container == name) || leaving.iter().any(|seat| seat.name() == name)
+    let here = |backend: &str, name: &str| {
+        backend == place.backend.name && (runs(name) || entering.iter().any(|member| member.container == name))
     };
-    let servers = there.servers_of(service).filter(|(_, server)| !runs(&server.name) && !named(&server.name));
-    servers.map(|(backend, server)| Seat::of(backend, server.clone())).collect()
+    let known = |backend: &str, name: &str| leaving.iter().any(|seat| seat.backend == backend && seat.name() == name);
+    let on_disk = place.there.servers_of(service).map(|(backend, server)| Seat::of(backend, server.clone()));
+    let begins = format!("{}:{service}:", place.project);
+    let in_runtime = facts.ingress.servers.iter().filter(|row| row.backend.starts_with(&begins)).filter_map(|row| {
+        let server = Server { name: row.name.clone(), address: row.address.parse().ok()?, port: row.port };
+        Some(Seat { backend: row.backend.clone(), ..Seat::of(&place.backend, server) })
+    });
+    let mut strays: Vec<Seat> = Vec::new();
+    for seat in on_disk.chain(in_runtime) {
+        let listed = strays.iter().any(|other| other.backend == seat.backend && other.name() == seat.name());
+        if !here(&seat.backend, seat.name()) && !known(&seat.backend, seat.name()) && !listed {
+            strays.push(seat);
+        }
+    }
+    strays
 }
 
 /// `leaving` drain and are removed from the backend; none enters. Appends nothing where none of them is in the pool. A service
@@ -221,9 +251,9 @@ fn take_out(
     if leaving.is_empty() && routes_before == routes_after {
         return Ok(());
     }
-    let drain: Span = rollout.drain;
-    let service = service.clone();
-    let entering = Vec::new();
-    scope.operation(Some(host), &Switch { project, service, entering, leaving, routes_before, routes_after, drain });
+    let (service, entering) = (service.clone(), Vec::new());
+    let Rollout { drain, timeout, .. } = *rollout;
+    let switch = Switch { project, service, entering, leaving, routes_before, routes_after, drain, timeout };
+    scope.operation(Some(host), &switch);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Gives a service a backend, and its host name a certificate: what takes a reload.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -49,9 +49,9 @@ impl Route {
         fragments.insert(self.project.clone(), fragment);
         let mut files = Files::of(&fragments);
         if let Some((name, wanted)) = &self.certificate
-            && fragments[&self.project].certificates.contains_key(name)
+            && fragments[&self.project].certificates.get(name) == Some(wanted)
         {
-            files.certificate(name, &certificate::pem(cx, name, wanted)?);
+            files.certificate(name, wanted, &certificate::pem(cx, name, wanted)?);
         }
         files.write(host).await?;
         match runtime::reload(host).await {
@@ -89,22 +89,21 @@ impl Operation for Route {
         .await
     }
 
-    /// A backend that nothing uses is harmless, and goes with the next reload; a certificate that was there comes back when
-    /// it is made anew. Only where the project had nothing at all does it leave nothing.
-    async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
+    /// The backend goes, if no request can reach it, and the certificate that was there comes back.
+    async fn undo(&self, cx: &Context, output: Option<&Value>) -> Result<()> {
         let host = cx.host()?;
         keeper::locked(cx, async {
             let mut fragment = keeper::fragments(host).await?.remove(&self.project).unwrap_or_default();
-            let used = |backend: &Backend| !backend.servers.is_empty() || backend.name != self.backend.name;
             let routed = fragment.routes.iter().any(|entry| entry.backend == self.backend.name);
-            if routed {
-                return Ok(());
-            }
+            let used = |backend: &Backend| routed || !backend.servers.is_empty() || backend.name != self.backend.name;
             fragment.backends.retain(used);
-            if let Some((name, _)) = &self.certificate
-                && !fragment.routes.iter().any(|entry| entry.host == *name)
-            {
-                fragment.certificates.remove(name);
+            if let (Some((name, _)), Some(output)) = (&self.certificate, output) {
+                let before: BTreeMap<String, Certificate> =
+                    serde_json::from_value(output["certificates"].clone()).unwrap_or_default();
+                match before.get(name) {
+                    Some(certificate) => fragment.certificates.insert(name.clone(), certificate.clone()),
+                    None => fragment.certificates.remove(name),
+                };
             }
             self.write(cx, host, fragment).await
         })

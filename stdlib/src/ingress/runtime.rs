@@ -1,8 +1,10 @@
 //! HAProxy's runtime API, over its Unix sockets.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use super::{ADMIN, MASTER};
+use tokio::time::{Instant, sleep};
+
+use super::{ADMIN, MASTER, ROUTES};
 use crate::{
     facts::ServerFact,
     failure::Failure,
@@ -14,31 +16,92 @@ use crate::{
 const ANSWER: Span = Span::secs(10);
 /// How long a reload may take: it loads every certificate.
 const RELOAD: Span = Span::secs(30);
+/// How long a worker that a reload has replaced may take to answer.
+const OLD_WORKER: Span = Span::secs(2);
+/// Between two looks at a worker that a reload has replaced.
+const POLL: Duration = Duration::from_millis(200);
 
 /// The account of all servers. Its table ends with an empty line.
 pub const SERVERS: &str = "show servers state";
 
-/// Asks the worker; `None` when there is none. Commands are separated by `;`.
-pub async fn ask(host: &dyn Host, commands: &str) -> Result<Option<String>, HostError> {
-    ask_within(host, commands, ANSWER).await
-}
-
-async fn ask_within(host: &dyn Host, commands: &str, deadline: Span) -> Result<Option<String>, HostError> {
-    let answer = host.socket(Path::new(ADMIN), format!("{commands}\n").as_bytes(), deadline).await?;
+/// Asks the current worker, through the master: after a reload an old worker may still answer at the worker's own socket for
+/// a moment. `None` when there is no ingress.
+pub async fn ask(host: &dyn Host, commands: &[String]) -> Result<Option<String>, HostError> {
+    let current: Vec<String> = commands.iter().map(|command| format!("@1 {command}")).collect();
+    let request = format!("{}; quit\n", current.join("; "));
+    let answer = host.socket(Path::new(MASTER), request.as_bytes(), ANSWER).await?;
     Ok(answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Commands for a worker that must be there; `wait` is how long they may wait themselves.
-pub async fn command(host: &Arc<dyn Host>, commands: &[String], wait: Span) -> Result<String, Failure> {
-    let deadline = Span::millis(ANSWER.as_millis() + wait.as_millis());
-    let answer = ask_within(host.as_ref(), &commands.join("; "), deadline).await?;
-    answer.ok_or_else(|| {
-        Failure::new(format!("the ingress of {} does not run", host.name())).on(host.name()).hint(format!(
-            "look at its log: `stagecraft ssh {} docker logs {}`",
-            host.name(),
-            super::CONTAINER
-        ))
-    })
+/// Whether a worker answers; the master answers before it has one.
+pub async fn answers(host: &dyn Host) -> Result<bool, HostError> {
+    let answer = ask(host, &["show version".to_owned()]).await?;
+    // The version, such as `3.2.26`.
+    Ok(answer.is_some_and(|answer| answer.starts_with(|first: char| first.is_ascii_digit())))
+}
+
+/// [`ask`] an ingress that must be there.
+pub async fn command(host: &Arc<dyn Host>, commands: &[String]) -> Result<String, Failure> {
+    let answer = ask(host.as_ref(), commands).await?;
+    answer.ok_or_else(|| absent(host))
+}
+
+fn absent(host: &Arc<dyn Host>) -> Failure {
+    Failure::new(format!("the ingress of {} does not run", host.name())).on(host.name()).hint(format!(
+        "look at its log: `stagecraft ssh {} docker logs {}`",
+        host.name(),
+        super::CONTAINER
+    ))
+}
+
+/// Commands that wait, for which the master has no patience: they go to the worker itself.
+pub async fn wait(host: &Arc<dyn Host>, commands: &[String], longest: Span) -> Result<String, Failure> {
+    let deadline = Span::millis(ANSWER.as_millis() + longest.as_millis());
+    let request = format!("{}\n", commands.join("; "));
+    let answer = host.socket(Path::new(ADMIN), request.as_bytes(), deadline).await?;
+    Ok(answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
+}
+
+/// Waits until workers that a reload has replaced have nothing in flight on these servers of a backend. They send nothing
+/// more there, but finish what they have begun.
+pub async fn drained_in_old_workers(
+    host: &Arc<dyn Host>,
+    backend: &str,
+    servers: &[&str],
+    longest: Span,
+) -> Result<(), Failure> {
+    let until = Instant::now() + longest.duration();
+    let listed = host.socket(Path::new(MASTER), b"show proc; quit\n", ANSWER).await?.unwrap_or_default();
+    for worker in old_workers(&String::from_utf8_lossy(&listed)) {
+        let request = format!("@!{worker} show stat {backend} 4 -1; quit\n");
+        while Instant::now() < until {
+            // A worker that has ended in between leaves the question without an answer.
+            let answer = host.socket(Path::new(MASTER), request.as_bytes(), OLD_WORKER).await;
+            let answer = answer.ok().flatten().unwrap_or_default();
+            if in_flight(&String::from_utf8_lossy(&answer), servers) == 0 {
+                break;
+            }
+            sleep(POLL).await;
+        }
+    }
+    Ok(())
+}
+
+/// The process ids under `# old workers` of `show proc`.
+fn old_workers(text: &str) -> Vec<u32> {
+    let old = text.lines().skip_while(|line| !line.starts_with("# old workers")).skip(1);
+    let rows = old.take_while(|line| !line.starts_with('#'));
+    rows.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+}
+
+/// Requests in flight on these servers, by the CSV of `show stat`: its column `scur`.
+fn in_flight(csv: &str, servers: &[&str]) -> u64 {
+    let counts = csv.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let ours = fields.get(1).is_some_and(|name| servers.contains(name));
+        fields.get(4).filter(|_| ours)?.parse::<u64>().ok()
+    });
+    counts.sum()
 }
 
 /// Loads the configuration anew without closing a connection. When it does not load, the old one goes on, and the error is
@@ -56,6 +119,22 @@ pub async fn reload(host: &Arc<dyn Host>) -> Result<(), Failure> {
     ))
     .on(host.name())
     .detail(if words.is_empty() { text.clone() } else { words.join("\n") }))
+}
+
+/// Asks for the map of routes.
+pub fn show_map() -> String {
+    format!("show map {ROUTES}")
+}
+
+/// The map in an answer that holds `show map`: an address, a key and a value a line.
+pub fn map(answer: &str) -> BTreeMap<String, String> {
+    let entries = answer.lines().filter(|line| line.starts_with("0x"));
+    entries
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            Some((words.next()?.to_owned(), words.next()?.to_owned()))
+        })
+        .collect()
 }
 
 /// A server in `show servers state`.
@@ -109,7 +188,24 @@ pub fn rows(answer: &str) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, rows};
+    use super::{Row, in_flight, old_workers, rows};
+
+    #[test]
+    fn the_workers_that_a_reload_replaced_are_listed_apart() {
+        let text = "#<PID>          <type>          <reloads>       <uptime>        <version>\n\
+            1               master          1               0d00h00m05s     3.2.26-1       \n# workers\n\
+            22              worker          0               0d00h00m02s     3.2.26-1       \n# old workers\n\
+            8               worker          1               0d00h00m05s     3.2.26-1       \n# programs\n\n";
+        assert_eq!(old_workers(text), [8]);
+    }
+
+    #[test]
+    fn requests_in_flight_are_counted_for_the_servers_that_leave() {
+        let csv =
+            "# pxname,svname,qcur,qmax,scur,smax\nshop:web:0,shop-web-r1-1,0,0,3,9\nshop:web:0,shop-web-r2-1,0,0,5,9\n";
+        assert_eq!(in_flight(csv, &["shop-web-r1-1"]), 3);
+        assert_eq!(in_flight(csv, &["shop-web-r9-1"]), 0);
+    }
 
     const ANSWER: &str = "\nNew server registered.\n\n1\n\
         # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change \

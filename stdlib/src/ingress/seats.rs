@@ -50,6 +50,11 @@ impl Seat {
         ]
     }
 
+    /// Gives a server that is there the address.
+    pub fn move_there(&self) -> String {
+        format!("set server {} addr {} port {}", self.path(), self.server.address, self.server.port)
+    }
+
     pub fn admit(&self) -> String {
         format!("set server {} state ready", self.path())
     }

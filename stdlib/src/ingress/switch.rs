@@ -22,9 +22,6 @@ use crate::{
     plan::Effect,
 };
 
-/// How long a server that has been seen ready before may take to be so again.
-const AGAIN: Span = Span::secs(30);
-
 /// The new ones in, then the old ones out: `entering` take requests, routes lead to them, the disk says so; then `leaving` take
 /// no more, and are removed when nothing is in flight.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,11 +31,13 @@ pub struct Switch {
     pub service: ServiceName,
     pub entering: Vec<Seat>,
     pub leaving: Vec<Seat>,
-    /// The service's entries in the map of routes, before and after.
+    /// The entries in the map of routes that the service has or takes over, before and after.
     pub routes_before: Vec<Entry>,
     pub routes_after: Vec<Entry>,
     /// How long `leaving` may take to answer what they have.
     pub drain: Span,
+    /// How long `entering` may take to be ready, where they are not yet: in an undo they have just been started again.
+    pub timeout: Span,
 }
 
 /// One direction of a switch.
@@ -63,9 +62,10 @@ impl Turn<'_> {
     async fn take(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
         keeper::locked(cx, async {
             let mut fragments = keeper::fragments(host).await?;
+            self.refuse_taken(host, &fragments)?;
             self.admit(host).await?;
-            self.redirect(host, fragments.get(&self.switch.project)).await?;
             self.record(fragments.entry(self.switch.project.clone()).or_default());
+            redirect(host, &fragments).await?;
             Files::of(&fragments).write(host).await
         })
         .await?;
@@ -79,28 +79,27 @@ impl Turn<'_> {
         }
         let rows = add_missing(host, self.entering).await?;
         let up = self.entering.iter().all(|seat| find(&rows, seat).is_some_and(|row| row.up));
-        if !up && all_up(host, self.entering, AGAIN).await?.is_none() {
+        if !up && all_up(host, self.entering, self.switch.timeout).await?.is_none() {
             let names: Vec<&str> = self.entering.iter().map(Seat::name).collect();
             return Err(Failure::new(format!("{} on {} is not ready any more", names.join(", "), host.name()))
                 .on(host.name())
                 .hint("look at its log: `stagecraft logs`"));
         }
         let commands: Vec<String> = self.entering.iter().map(Seat::admit).collect();
-        runtime::command(host, &commands, Span::default()).await.map(|_| ())
+        runtime::command(host, &commands).await.map(|_| ())
     }
 
-    /// Requests for the service's routes go where they should from here on.
-    async fn redirect(&self, host: &Arc<dyn Host>, before: Option<&Fragment>) -> Result<()> {
-        let before = before.map(|fragment| fragment.routes_of(&self.switch.service)).unwrap_or_default();
-        let commands = map_commands(&before, self.routes);
-        if commands.is_empty() {
-            return Ok(());
+    /// Another project may have taken the host name since the plan was made.
+    fn refuse_taken(&self, host: &Arc<dyn Host>, fragments: &BTreeMap<String, Fragment>) -> Result<()> {
+        let others = fragments.iter().filter(|(project, _)| **project != self.switch.project);
+        for (project, fragment) in others {
+            let taken = |entry: &&Entry| fragment.routes.iter().any(|other| other.host == entry.host);
+            if let Some(entry) = self.routes.iter().find(taken) {
+                let what = format!("{} has been routed to project {project} on {}", entry.host, host.name());
+                return Err(Failure::new(what).on(host.name()).hint("choose another host name"));
+            }
         }
-        let answer = runtime::command(host, &commands, Span::default()).await?;
-        if answer.trim().is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(format!("the ingress of {} refuses a route", host.name())).on(host.name()).detail(answer))
+        Ok(())
     }
 
     /// What a restart comes back with.
@@ -126,23 +125,17 @@ impl Turn<'_> {
         }
     }
 
-    /// Drains what leaves, on one connection: should a reload come in between, it is the old worker that answers.
+    /// Drains what leaves, and reads back that all is as it should be.
     async fn dismiss(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
-        let answer = if self.leaving.is_empty() {
-            runtime::command(host, &[SERVERS.to_owned()], Span::default()).await?
+        let rows = if self.leaving.is_empty() {
+            runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?)
         } else {
             remove(host, self.leaving, self.switch.drain).await?
         };
-        let rows = runtime::rows(&answer);
         let missing = |seat: &&Seat| !find(&rows, seat).is_some_and(|row| row.admitted);
         if let Some(seat) = self.entering.iter().find(missing) {
-            return Err(Failure::new(format!(
-                "{} is not in the ingress of {} after the switch",
-                seat.name(),
-                host.name()
-            ))
-            .on(host.name())
-            .detail(answer));
+            let what = format!("{} is not in the ingress of {} after the switch", seat.name(), host.name());
+            return Err(Failure::new(what).on(host.name()).hint("deploy again: what differs is made good"));
         }
         if let Some(seat) = self.leaving.iter().find(|seat| find(&rows, seat).is_some()) {
             // It is in maintenance, and takes nothing new; what it has is cut off when it stops.
@@ -153,12 +146,24 @@ impl Turn<'_> {
     }
 }
 
-/// From one set of entries to another, by key.
-fn map_commands(before: &[Entry], after: &[Entry]) -> Vec<String> {
-    let keyed = |entries: &[Entry]| -> BTreeMap<String, String> {
-        entries.iter().map(|entry| (entry.key(), entry.value())).collect()
-    };
-    let (before, after) = (keyed(before), keyed(after));
+/// Requests go where the fragments say from here on, whatever the runtime's map says now.
+async fn redirect(host: &Arc<dyn Host>, fragments: &BTreeMap<String, Fragment>) -> Result<()> {
+    let there = runtime::map(&runtime::command(host, &[runtime::show_map()]).await?);
+    let entries = fragments.values().flat_map(|fragment| &fragment.routes);
+    let wanted = entries.map(|entry| (entry.key(), entry.value())).collect();
+    let commands = map_commands(&there, &wanted);
+    if commands.is_empty() {
+        return Ok(());
+    }
+    let answer = runtime::command(host, &commands).await?;
+    if answer.trim().is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("the ingress of {} refuses a route", host.name())).on(host.name()).detail(answer))
+}
+
+/// From one map to another.
+fn map_commands(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
     let set = after.iter().filter_map(|(key, value)| match before.get(key) {
         Some(old) if old == value => None,
         Some(_) => Some(format!("set map {ROUTES} {key} {value}")),
@@ -196,40 +201,33 @@ impl Operation for Switch {
     }
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
-        let answer = runtime::ask(cx.host()?.as_ref(), SERVERS).await?.unwrap_or_default();
+        let answer = runtime::ask(cx.host()?.as_ref(), &[SERVERS.to_owned()]).await?.unwrap_or_default();
         let rows = runtime::rows(&answer);
-        let serving = |seat: &Seat| find(&rows, seat).is_some_and(|row| row.admitted);
-        let entered = self.entering.iter().filter(|seat| serving(seat)).count();
-        let left = self.leaving.iter().filter(|seat| find(&rows, seat).is_none()).count();
-        Ok(match (entered == self.entering.len() && left == self.leaving.len(), entered + left) {
-            (true, _) if !self.entering.is_empty() || !self.leaving.is_empty() => Probe::Done(Value::Null),
-            (_, 0) => Probe::NotDone,
-            _ => Probe::Partial,
-        })
+        let entered = self.entering.iter().any(|seat| find(&rows, seat).is_some_and(|row| row.admitted));
+        let left = self.leaving.iter().any(|seat| find(&rows, seat).is_none());
+        // What the runtime shows is a part of it; doing it again does no harm.
+        Ok(if entered || left { Probe::Partial } else { Probe::NotDone })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, map_commands};
-    use crate::model::ServiceName;
+    use std::collections::BTreeMap;
 
-    fn entry(path: &str, backend: &str) -> Entry {
-        Entry {
-            service: ServiceName::new("web").unwrap(),
-            host: "a.test".into(),
-            path: path.into(),
-            backend: backend.into(),
-            secure: false,
-        }
-    }
+    use super::map_commands;
 
     #[test]
     fn only_what_differs_is_told_to_the_map() {
         let map = "/var/lib/stagecraft/ingress/config/routes.map";
-        assert_eq!(map_commands(&[entry("/", "x")], &[entry("/", "x")]), Vec::<String>::new());
+        let of = |entries: &[(&str, &str)]| -> BTreeMap<String, String> {
+            entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        assert_eq!(map_commands(&of(&[("a.test/", "x/tls")]), &of(&[("a.test/", "x/tls")])), Vec::<String>::new());
         assert_eq!(
-            map_commands(&[entry("/", "x"), entry("/old", "x")], &[entry("/", "y"), entry("/new", "y")]),
+            map_commands(
+                &of(&[("a.test/", "x/plain"), ("a.test/old/", "x/plain")]),
+                &of(&[("a.test/", "y/plain"), ("a.test/new/", "y/plain")])
+            ),
             [
                 format!("set map {map} a.test/ y/plain"),
                 format!("add map {map} a.test/new/ y/plain"),

@@ -11,7 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{CONTAINER, DIRECTORY, NETWORK, configuration::host_configuration, keeper, keeper::Files, runtime};
+use super::{
+    CONTAINER, DIRECTORY, NETWORK,
+    configuration::{Addresses, host_configuration},
+    keeper,
+    keeper::Files,
+    runtime,
+};
 use crate::{
     compose,
     failure::Failure,
@@ -105,14 +111,14 @@ impl Up {
     }
 
     async fn create(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
-        let group = engine_group(host).await?;
+        let (group, addresses) = ask_host(host).await?;
         match host.create_container(CONTAINER, self.body(cx, group)).await {
             Ok(_) | Err(HostError::Engine { status: 409, .. }) => {}
             Err(error) => return Err(error.into()),
         }
         // What another container of the ingress may have left is kept: it belongs to other projects.
         let fragments = keeper::fragments(host).await?;
-        let configuration = host_configuration(&self.settings, group);
+        let configuration = host_configuration(&self.settings, group, addresses);
         Files::of(&fragments).with("config/haproxy.cfg", configuration).write(host).await
     }
 
@@ -121,7 +127,7 @@ impl Up {
         host.start_container(CONTAINER).await?;
         let until = Instant::now() + START;
         while Instant::now() < until {
-            if runtime::ask(host.as_ref(), "show info").await?.is_some_and(|answer| answer.contains("Uptime")) {
+            if runtime::answers(host.as_ref()).await? {
                 return Ok(());
             }
             let state = host.container(CONTAINER).await?.and_then(|container| container.state);
@@ -158,11 +164,14 @@ impl Up {
     }
 }
 
-/// The group that may use the engine's socket.
-async fn engine_group(host: &Arc<dyn Host>) -> Result<u32> {
-    let output = host.shell("stat -L -c %g /var/run/docker.sock", Bytes::new(), STAT).await?;
+/// The group that may use the engine's socket, and whether the host has IPv6.
+async fn ask_host(host: &Arc<dyn Host>) -> Result<(u32, Addresses)> {
+    let question = "stat -L -c %g /var/run/docker.sock; test -e /proc/net/if_inet6 && echo ipv6; true";
+    let output = host.shell(question, Bytes::new(), STAT).await?;
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().map_err(|_| {
+    let addresses = if text.contains("ipv6") { Addresses::Both } else { Addresses::Ipv4 };
+    let group = text.lines().next().unwrap_or_default().trim().parse();
+    group.map(|group| (group, addresses)).map_err(|_| {
         Failure::new(format!("the group of /var/run/docker.sock on {} cannot be found", host.name()))
             .on(host.name())
             .detail(String::from_utf8_lossy(&output.stderr).into_owned())
@@ -185,7 +194,9 @@ impl Operation for Up {
         let host = cx.host()?;
         keeper::locked(cx, async {
             let network = self.network(host).await?;
-            if host.container(CONTAINER).await?.is_none() {
+            // A killed run may have made the container and not its configuration.
+            let configured = keeper::read(host.as_ref()).await?.is_some_and(|files| files.contains_key("haproxy.cfg"));
+            if !configured {
                 self.create(cx, host).await?;
             }
             self.start(cx, host).await?;
@@ -220,7 +231,7 @@ impl Operation for Up {
     }
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
-        let answers = runtime::ask(cx.host()?.as_ref(), "show info").await?.is_some();
+        let answers = runtime::answers(cx.host()?.as_ref()).await?;
         Ok(if answers { Probe::Done(Value::Null) } else { Probe::Partial })
     }
 }

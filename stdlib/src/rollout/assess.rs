@@ -55,9 +55,13 @@ pub fn assess<'a>(
     Ok(Assessment { keep, new, old })
 }
 
-fn containers<'a>(host: &'a HostFacts, service: &Service) -> impl Iterator<Item = &'a ContainerFact> {
-    let name = service.name.clone();
-    host.containers.iter().filter(move |fact| fact.ours.as_ref().is_some_and(|ours| !ours.job && ours.service == name))
+/// In the order of their replicas: the engine lists the newest first.
+fn containers<'a>(host: &'a HostFacts, service: &Service) -> Vec<&'a ContainerFact> {
+    let of_service =
+        |fact: &&ContainerFact| fact.ours.as_ref().is_some_and(|ours| !ours.job && ours.service == service.name);
+    let mut containers: Vec<&ContainerFact> = host.containers.iter().filter(of_service).collect();
+    containers.sort_by_key(|fact| fact.ours.as_ref().map(|ours| (ours.release, ours.replica)));
+    containers
 }
 
 fn specify(planning: &Planning<'_>, service: &Service, replica: u32, address: Ipv4Addr) -> ContainerSpec {

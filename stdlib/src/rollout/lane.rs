@@ -52,8 +52,9 @@ impl<'a> Lane<'a> {
         &self.host.name
     }
 
+    /// Old containers that have to be stopped: also one that its restart policy is about to start again.
     pub fn running_old(&self) -> Vec<&'a ContainerFact> {
-        self.found.old.iter().copied().filter(|container| container.running).collect()
+        self.found.old.iter().copied().filter(|container| !container.stopped).collect()
     }
 
     /// Nothing is to be done here.
