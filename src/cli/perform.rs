@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CliError, Exit, prepare::Ready, reporting::Reporting, session::Session, state};
 use crate::{
     config::Project,
-    engine::{self, Ended, Execution, Outcome, RunDirectory, Timing},
+    engine::{self, Ended, Execution, Journal, Outcome, RunDirectory, Timing},
     report::Summary,
 };
 
@@ -27,38 +27,44 @@ pub struct Performance {
 }
 
 pub async fn perform(session: &Session, performance: Performance, reporting: Reporting) -> Result<Exit, CliError> {
-    let Performance { ready, run, operator, guard, limit } = performance;
-    let Ready { plan, values, identity, .. } = ready;
+    let (plan, run) = (&performance.ready.plan, performance.run.clone());
     if plan.is_empty() {
-        guard.release().await;
-        return Ok(finish(session, &plan, run, None, reporting).await);
+        performance.guard.release().await;
+        return Ok(finish(session, plan, run, None, reporting).await);
     }
-    let directory = RunDirectory::create(&state::directory(&session.project.directory), &run, &plan);
-    let directory = directory.map_err(anyhow::Error::from)?;
-    let release = plan.release.clone().map(Arc::new);
-    let plan = Arc::new(plan);
-    let execution = Execution {
-        plan: Arc::clone(&plan),
-        hosts: session.hosts.clone(),
-        builder: Some(operator),
-        run: run.clone(),
-        release,
-        values: Arc::new(values),
-        identity: Arc::new(identity),
-        lock: Some(guard),
-        journal: directory.journal().map_err(anyhow::Error::from)?,
-        limit,
-        timing: Timing::default(),
-        decode: engine::library(),
-        cancel: cancelled_by_the_user(),
-        events: reporting.events().clone(),
-    };
+    let directory = RunDirectory::create(&state::directory(&session.project.directory), &run, plan);
+    let journal = directory.and_then(|directory| directory.journal()).map_err(anyhow::Error::from)?;
+    let execution = performance.execution(session, journal, &reporting);
+    let plan = Arc::clone(&execution.plan);
     let ended = engine::execute(execution).await;
     Ok(finish(session, &plan, run, Some(ended), reporting).await)
 }
 
+impl Performance {
+    /// What the engine takes: a run from its beginning, or by its journal one that goes on.
+    pub fn execution(self, session: &Session, journal: Journal, reporting: &Reporting) -> Execution {
+        let Ready { plan, values, identity, .. } = self.ready;
+        Execution {
+            release: plan.release.clone().map(Arc::new),
+            plan: Arc::new(plan),
+            hosts: session.hosts.clone(),
+            builder: Some(self.operator),
+            run: self.run,
+            values: Arc::new(values),
+            identity: Arc::new(identity),
+            lock: Some(self.guard),
+            journal,
+            limit: self.limit,
+            timing: Timing::default(),
+            decode: engine::library(),
+            cancel: cancelled_by_the_user(),
+            events: reporting.events().clone(),
+        }
+    }
+}
+
 /// The first Ctrl-C lets the run put everything back; the second ends at once.
-pub fn cancelled_by_the_user() -> CancellationToken {
+fn cancelled_by_the_user() -> CancellationToken {
     let cancel = CancellationToken::new();
     let token = cancel.clone();
     tokio::spawn(async move {

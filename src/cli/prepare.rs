@@ -104,9 +104,7 @@ pub async fn plan(session: &Session, images: &Images, request: &Request, run: &R
 }
 
 fn live<'a>(project: &Project, facts: &'a Facts) -> Result<&'a Release, CliError> {
-    let state = facts.host(&project.topology.home).map(|host| &host.state);
-    let live = state.and_then(|state| state.releases.iter().find(|release| Some(release.id.number) == state.current));
-    live.ok_or_else(|| {
+    facts.host(&project.topology.home).and_then(|host| host.state.live()).ok_or_else(|| {
         Failure::new(format!("{} has no release to go back from", project.topology.environment))
             .hint("make the first one: `stagecraft deploy`")
             .into()

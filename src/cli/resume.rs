@@ -10,14 +10,13 @@ use super::{
     deploy::How,
     execute::{Consent, connect},
     identity, lock,
-    perform::{cancelled_by_the_user, finish},
+    perform::{Performance, finish},
+    prepare::Ready,
     project,
     reporting::Reporting,
-    saved,
-    session::Session,
-    state,
+    saved, state,
 };
-use crate::engine::{self, Execution, RunDirectory, Timing};
+use crate::engine::{self, RunDirectory};
 
 /// Go on with a run that was cut off
 ///
@@ -67,27 +66,16 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
             Failure::new(format!("run {run} cannot go on: {moved} has changed since, and no host has its value"))
                 .hint("start anew: `stagecraft deploy`")
         })?;
-        let execution = Execution {
-            release: plan.release.clone().map(Arc::new),
-            plan: Arc::new(plan.clone()),
-            hosts: session.hosts.clone(),
-            builder: Some(operator),
-            run: run.clone(),
-            values: Arc::new(values),
-            identity: Arc::new(identity),
-            lock: Some(guard),
-            journal: directory.reopen(&history).map_err(anyhow::Error::from)?,
-            limit: args.how.limit,
-            timing: Timing::default(),
-            decode: engine::library(),
-            cancel: cancelled_by_the_user(),
-            events: reporting.events().clone(),
-        };
+        let journal = directory.reopen(&history).map_err(anyhow::Error::from)?;
+        let ready = Ready { plan, values, identity, log: Vec::new() };
+        let performance = Performance { ready, run: run.clone(), operator, guard, limit: args.how.limit };
+        let execution = performance.execution(&session, journal, &reporting);
+        let plan = Arc::clone(&execution.plan);
         let ended = engine::resume(execution, &history).await.map_err(anyhow::Error::from)?;
-        Ok(finish(&session, &plan, run.clone(), Some(ended), reporting).await)
+        Ok(finish(&session, &plan, run, Some(ended), reporting).await)
     };
     let done = done.await;
-    Session::close(&session).await;
+    session.close().await;
     done
 }
 

@@ -25,8 +25,7 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
 }
 
 fn live(session: &Session, facts: &Facts) -> Option<String> {
-    let state = &facts.host(&session.project.topology.home)?.state;
-    let release = state.releases.iter().find(|release| Some(release.id.number) == state.current)?;
+    let release = facts.host(&session.project.topology.home)?.state.live()?;
     Some(release.id.to_string())
 }
 

@@ -96,8 +96,7 @@ impl State {
 
     /// The release that is live.
     pub fn live(&self) -> Option<&Release> {
-        let state = &self.inputs.facts.host(&self.inputs.topology.home)?.state;
-        state.releases.iter().find(|release| Some(release.id.number) == state.current)
+        self.inputs.facts.host(&self.inputs.topology.home)?.state.live()
     }
 
     pub fn facts(&self, host: &HostName) -> Option<&HostFacts> {

@@ -33,8 +33,7 @@ pub struct Planning<'a> {
 impl Planning<'_> {
     /// The release that is live, by the home host's account.
     pub fn live(&self) -> Option<&Release> {
-        let state = &self.facts.host(&self.topology.home)?.state;
-        state.releases.iter().find(|release| Some(release.id.number) == state.current)
+        self.facts.host(&self.topology.home)?.state.live()
     }
 }
 

@@ -7,9 +7,8 @@ use super::{
     definition::{Attachment, Mount},
 };
 use crate::{
-    facts::{Facts, HostFacts, IngressFacts, StateFacts},
+    facts::{Facts, HostFacts, fixture},
     function::{Argument, Call, Function, PlanError, Planning},
-    host::{EngineInfo, ImageStore},
     model::{
         Address, Application, Dependency, DependencyCondition, EnvironmentName, Health, HostName, HostSettings, Image,
         IngressProvider, IngressSettings, KeyedHash, Network, NetworkName, NetworkSpec, ProjectName, Release,
@@ -82,22 +81,7 @@ pub fn release(service: Service) -> Release {
 }
 
 pub fn empty_host() -> HostFacts {
-    HostFacts {
-        name: host_name(),
-        engine: EngineInfo {
-            version: "20.10.24".into(),
-            api: "1.41".into(),
-            platform: "linux/amd64".into(),
-            store: ImageStore::Classic,
-            desktop: false,
-        },
-        containers: vec![],
-        networks: vec![],
-        volumes: vec![],
-        images: vec![],
-        ingress: IngressFacts::default(),
-        state: StateFacts::default(),
-    }
+    fixture::host(host_name().as_str())
 }
 
 /// What a function appends for the release's service on the one host, and the lines of the change table.

@@ -4,7 +4,7 @@ use super::{container::specify, definition::Restart, job::RunJob, preflight::ref
 use crate::{
     function::{Argument, Call, Function, Kind, Parameter, PlanError, Planning},
     model::{Service, Strategy},
-    plan::{Action, Change, Scope, ScopeError},
+    plan::{Action, Change, Scope},
     rollout::{self, Remove},
 };
 
@@ -47,16 +47,12 @@ pub const UP: Function = Function {
 };
 
 fn prepare(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
-    before_commit(scope)?;
+    scope.before_commit()?;
     stand::prepare(planning, scope, call.hosts(0))
 }
 
-fn before_commit(scope: &Scope) -> Result<(), PlanError> {
-    if scope.committed() { Err(ScopeError::AfterCommit.into()) } else { Ok(()) }
-}
-
 fn run_job(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
-    before_commit(scope)?;
+    scope.before_commit()?;
     let service = call.service(0);
     check_job(service)?;
     let host = service.hosts.first().and_then(|name| planning.facts.host(name)).ok_or_else(|| {
@@ -73,13 +69,12 @@ fn run_job(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<()
         return Ok(());
     }
     let spec = specify(planning.release, service, 1, None);
-    let digest = service.image.digest.trim_start_matches("sha256:");
     scope.change(Change {
         host: host.name.clone(),
         subject: service.name.to_string(),
         action: Action::Run,
         from: None,
-        to: Some(format!("image {}", digest.chars().take(8).collect::<String>())),
+        to: Some(service.image.short()),
         because: Vec::new(),
     });
     scope.defer(&host.name, &Remove { id: spec.name.clone(), name: spec.name.clone() });

@@ -1,6 +1,8 @@
 //! What is true on the hosts, read in one concurrent round before a recipe is evaluated.
 
 mod fingerprint;
+#[cfg(test)]
+pub mod fixture;
 mod gather;
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
@@ -131,4 +133,11 @@ pub struct StateFacts {
     pub releases: Vec<Release>,
     /// The values of each kept release's environment.
     pub values: BTreeMap<u64, Values>,
+}
+
+impl StateFacts {
+    /// The record of the release that is live, by this host's account.
+    pub fn live(&self) -> Option<&Release> {
+        self.releases.iter().find(|release| Some(release.id.number) == self.current)
+    }
 }

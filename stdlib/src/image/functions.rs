@@ -7,7 +7,7 @@ use crate::{
     facts::HostFacts,
     function::{Call, Function, Kind, Parameter, PlanError, Planning},
     model::{Application, HostName, Image},
-    plan::{Scope, ScopeError},
+    plan::Scope,
 };
 
 /// The images of a host that are looked at for layers, beside one for each image that it lacks.
@@ -28,9 +28,7 @@ pub const TRANSFER: Function = Function {
 };
 
 fn transfer(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
-    if scope.committed() {
-        return Err(ScopeError::AfterCommit.into());
-    }
+    scope.before_commit()?;
     let (images, hosts) = (call.images(0), call.hosts(1));
     let mut sent: Vec<Image> = Vec::new();
     let mut lacks: Vec<Lack> = Vec::new();
@@ -108,9 +106,8 @@ mod tests {
     use super::{TRANSFER, bases};
     use crate::{
         compose::Definition,
-        facts::{Facts, HostFacts, ImageFact, IngressFacts, StateFacts},
+        facts::{Facts, HostFacts, ImageFact, StateFacts, fixture},
         function::{Argument, Call, Planning},
-        host::{EngineInfo, ImageStore},
         image::forget_unused,
         model::{
             Application, EnvironmentName, Health, HostName, Image, IngressProvider, IngressSettings, ProjectName,
@@ -164,20 +161,9 @@ mod tests {
     fn facts(name: &str, digests: &[&str], releases: Vec<Release>) -> HostFacts {
         let tags = digests.iter().map(|digest| image("", digest).tag()).collect();
         HostFacts {
-            name: host(name),
-            engine: EngineInfo {
-                version: "28.5.2".into(),
-                api: "1.51".into(),
-                platform: "linux/amd64".into(),
-                store: ImageStore::Classic,
-                desktop: false,
-            },
-            containers: vec![],
-            networks: vec![],
-            volumes: vec![],
             images: vec![ImageFact { id: "sha256:id".into(), tags }],
-            ingress: IngressFacts::default(),
             state: StateFacts { releases, ..StateFacts::default() },
+            ..fixture::host(name)
         }
     }
 

@@ -161,11 +161,7 @@ fn same(wanted: &Server, server: &ServerFact) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{parse, subnet};
-    use crate::{
-        facts::{HostFacts, IngressFacts, NetworkFact, StateFacts},
-        host::{EngineInfo, ImageStore},
-        model::HostName,
-    };
+    use crate::facts::{HostFacts, NetworkFact, fixture};
 
     fn host(subnets: &[&str]) -> HostFacts {
         let network = |(number, subnet): (usize, &&str)| NetworkFact {
@@ -173,22 +169,7 @@ mod tests {
             labels: std::collections::BTreeMap::default(),
             subnets: vec![(*subnet).to_owned()],
         };
-        HostFacts {
-            name: HostName::new("h1").unwrap(),
-            engine: EngineInfo {
-                version: "28".into(),
-                api: "1.41".into(),
-                platform: "linux/amd64".into(),
-                store: ImageStore::Classic,
-                desktop: false,
-            },
-            containers: vec![],
-            networks: subnets.iter().enumerate().map(network).collect(),
-            volumes: vec![],
-            images: vec![],
-            ingress: IngressFacts::default(),
-            state: StateFacts::default(),
-        }
+        HostFacts { networks: subnets.iter().enumerate().map(network).collect(), ..fixture::host("h1") }
     }
 
     #[test]

@@ -71,6 +71,11 @@ pub struct Image {
 }
 
 impl Image {
+    /// For people: `image 3f2a91c0`, by the beginning of its digest.
+    pub fn short(&self) -> String {
+        format!("image {}", self.digest.trim_start_matches("sha256:").chars().take(8).collect::<String>())
+    }
+
     /// The name under which the image stands on hosts: one repository for all, the config digest as its tag.
     pub fn tag(&self) -> String {
         format!("stagecraft/image:{}", self.digest.trim_start_matches("sha256:"))

@@ -197,6 +197,11 @@ impl Scope {
         operations.into_iter().any(|planned| planned.effect == Effect::Commit)
     }
 
+    /// What changes services comes before the commit.
+    pub fn before_commit(&self) -> Result<(), ScopeError> {
+        if self.committed() { Err(ScopeError::AfterCommit) } else { Ok(()) }
+    }
+
     /// The finished tree and the change table.
     pub fn finish(mut self) -> Result<(Node, Vec<Change>), ScopeError> {
         assert_eq!(self.frames.len(), 1, "a sequence or parallel was left open");

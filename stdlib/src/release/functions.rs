@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Commit, Follow, Stage, Trim};
 use crate::{
     function::{Call, Function, PlanError, Planning},
-    plan::{Scope, ScopeError},
+    plan::Scope,
 };
 
 pub const COMMIT: Function = Function {
@@ -23,9 +23,7 @@ pub const COMMIT: Function = Function {
 };
 
 fn commit(planning: &Planning<'_>, scope: &mut Scope, _: &Call) -> Result<(), PlanError> {
-    if scope.committed() {
-        return Err(ScopeError::AfterCommit.into());
-    }
+    scope.before_commit()?;
     let home = &planning.topology.home;
     let live = planning.facts.host(home).and_then(|host| host.state.current);
     if !scope.has_operations() && live == planning.live().map(|release| release.id.number) && unchanged(planning) {

@@ -11,7 +11,7 @@ use crate::{
     function::{Call, Function, Kind, Parameter, PlanError, Planning},
     ingress::{self, Member},
     model::{Service, ServiceName, Span},
-    plan::{Action, Change, Scope, ScopeError},
+    plan::{Action, Change, Scope},
 };
 
 /// What a removed service's containers are given to end, where no definition says.
@@ -32,7 +32,7 @@ pub const REPLACE: Function = Function {
     parameters: SERVICE,
     options: None,
     call: |planning, scope, call| {
-        before_commit(scope)?;
+        scope.before_commit()?;
         plan_replace(planning, scope, call.service(0))
     },
 };
@@ -47,7 +47,7 @@ pub const START: Function = Function {
     options: None,
     call: |planning, scope, call| {
         let service = call.service(0);
-        before_commit(scope)?;
+        scope.before_commit()?;
         announce(planning, scope, service, &Lane::all(planning, service)?, service.rollout.strategy);
         phase(planning, scope, service, "start", |scope, lane| phases::start(planning, scope, service, lane, Part::All))
     },
@@ -110,10 +110,6 @@ pub const REMOVE: Function = Function {
     call: remove,
 };
 
-fn before_commit(scope: &Scope) -> Result<(), PlanError> {
-    if scope.committed() { Err(ScopeError::AfterCommit.into()) } else { Ok(()) }
-}
-
 /// One phase on all hosts at once that have something to do.
 fn phase<'a>(
     planning: &Planning<'a>,
@@ -122,14 +118,14 @@ fn phase<'a>(
     name: &str,
     body: impl Fn(&mut Scope, &Lane<'a>) -> Result<(), PlanError>,
 ) -> Result<(), PlanError> {
-    before_commit(scope)?;
+    scope.before_commit()?;
     let lanes = Lane::all(planning, service)?;
     let busy: Vec<&Lane<'_>> = lanes.iter().filter(|lane| !lane.idle()).collect();
     on_each(scope, &format!("{name} {}", service.name), &busy, body)
 }
 
 fn remove(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
-    before_commit(scope)?;
+    scope.before_commit()?;
     let name = ServiceName::new(call.text(0))
         .map_err(|error| PlanError::Refused { message: error.to_string(), hint: None })?;
     scope.parallel(&format!("remove {name}"), |scope| {

@@ -134,17 +134,12 @@ fn change(planning: &Planning<'_>, lane: &Lane<'_>, service: &Service, strategy:
         }
         _ => Vec::new(),
     };
-    let current = || Some(short(&service.image.digest));
+    let current = || Some(service.image.short());
     let from = match action {
         Action::Create => None,
         Action::Nothing => current(),
-        _ => before.map(|before| short(&before.image.digest)).or_else(|| Some("unknown".to_owned())),
+        _ => before.map(|before| before.image.short()).or_else(|| Some("unknown".to_owned())),
     };
     let to = if action == Action::Remove { None } else { current() };
     Change { host: lane.name().clone(), subject: service.name.to_string(), action, from, to, because }
-}
-
-/// `image 3f2a91c0`.
-fn short(digest: &str) -> String {
-    format!("image {}", digest.trim_start_matches("sha256:").chars().take(8).collect::<String>())
 }
