@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use bytes::Bytes;
 
-const UPTIME: &str = "Uptime: 0d 0h00m01s\n";
+const VERSION: &str = "3.2.0\n";
 const MISSING: &str = "No such server.\n";
 const HEADER: &str = "# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state\n";
 
@@ -12,6 +12,8 @@ const HEADER: &str = "# be_name srv_name srv_addr srv_port srv_op_state srv_admi
 pub struct Haproxy {
     /// By `BACKEND/SERVER`.
     servers: BTreeMap<String, Server>,
+    /// The map of routes.
+    routes: BTreeMap<String, String>,
 }
 
 struct Server {
@@ -21,10 +23,10 @@ struct Server {
 }
 
 impl Haproxy {
-    /// The answer to a request to either of its sockets.
+    /// The answer to a request to either of its sockets: the master's, where `@1` is the worker, or the worker's own.
     pub fn answer(&mut self, request: &[u8]) -> Bytes {
         let request = String::from_utf8_lossy(request);
-        let commands = request.trim_end().split("; ");
+        let commands = request.trim_end().split("; ").map(|command| command.strip_prefix("@1 ").unwrap_or(command));
         commands.map(|command| self.obey(command)).collect::<String>().into()
     }
 
@@ -32,13 +34,16 @@ impl Haproxy {
         let words: Vec<&str> = command.split_whitespace().collect();
         match words[..] {
             ["reload"] => return "Success=1\n".into(),
-            ["show", "info"] => return UPTIME.into(),
+            ["show", "version"] => return VERSION.into(),
             ["show", "servers", "state"] => return self.table(),
+            ["show", "map", _] => return self.map(),
+            ["add" | "set", "map", _, key, value] => drop(self.routes.insert(key.into(), value.into())),
+            ["del", "map", _, key] => drop(self.routes.remove(key)),
             ["add", "server", path, at, ..] => {
                 self.servers.insert(path.into(), Server { at: at.into(), admitted: false });
             }
-            ["set", "server", path, "state", state] => match self.servers.get_mut(path) {
-                Some(server) => server.admitted = state == "ready",
+            ["set", "server", path, ref change @ ..] => match self.servers.get_mut(path) {
+                Some(server) => server.set(change),
                 None => return MISSING.into(),
             },
             ["del", "server", path] => {
@@ -46,10 +51,15 @@ impl Haproxy {
                     return MISSING.into();
                 }
             }
-            ["enable", "health", _] | ["wait", ..] | ["add" | "set" | "del", "map", ..] => {}
+            // No server has a request in flight, and no worker has been replaced.
+            ["enable", "health", _] | ["wait", ..] | ["show", "proc"] | ["quit"] => {}
             _ => panic!("no deploy asks HAProxy to `{command}`"),
         }
         String::new()
+    }
+
+    fn map(&self) -> String {
+        self.routes.iter().map(|(key, value)| format!("0x1 {key} {value}\n")).collect()
     }
 
     fn table(&self) -> String {
@@ -60,5 +70,15 @@ impl Haproxy {
             let _ = writeln!(table, "{backend} {name} {address} {port} 2 {}", if *admitted { 0 } else { 8 });
         }
         table + "\n"
+    }
+}
+
+impl Server {
+    fn set(&mut self, change: &[&str]) {
+        match *change {
+            ["state", state] => self.admitted = state == "ready",
+            ["addr", address, "port", port] => self.at = format!("{address}:{port}"),
+            _ => panic!("no deploy sets {change:?} of a server"),
+        }
     }
 }

@@ -153,12 +153,17 @@ pub fn switch(
     prepare(planning, scope, facts, &place)?;
     let mut leaving = seated(facts, &place.there, leaving);
     leaving.extend(strays(facts, &place, &service.name, entering, &leaving));
+    let seats = entering.iter().map(|member| place.seat(service, member));
+    let (staying, entering) = seats.partition(|seat| place.serves(seat));
+    let routes_before = place.there.routes_replaced(&service.name, &place.routes);
     let operation = Switch {
         project: place.project.clone(),
         service: service.name.clone(),
-        entering: entering.iter().map(|member| place.seat(service, member)).collect(),
+        entering,
         leaving,
-        routes_before: place.there.routes_replaced(&service.name, &place.routes),
+        staying,
+        certificates_before: place.there.certificates_of(&routes_before),
+        routes_before,
         routes_after: place.routes,
         drain: service.rollout.drain,
         timeout: service.rollout.timeout,
@@ -251,9 +256,18 @@ fn take_out(
     if leaving.is_empty() && routes_before == routes_after {
         return Ok(());
     }
-    let (service, entering) = (service.clone(), Vec::new());
-    let Rollout { drain, timeout, .. } = *rollout;
-    let switch = Switch { project, service, entering, leaving, routes_before, routes_after, drain, timeout };
-    scope.operation(Some(host), &switch);
+    let operation = Switch {
+        project,
+        service: service.clone(),
+        entering: Vec::new(),
+        leaving,
+        staying: Vec::new(),
+        certificates_before: there.certificates_of(&routes_before),
+        routes_before,
+        routes_after,
+        drain: rollout.drain,
+        timeout: rollout.timeout,
+    };
+    scope.operation(Some(host), &operation);
     Ok(())
 }
