@@ -281,6 +281,24 @@ async fn a_route_alone_is_switched_without_a_new_container() {
     insta::assert_snapshot!(world.proven("deploy", application).await);
 }
 
+/// Nothing sees a dead container ready again, so that no undo may wait for it.
+#[tokio::test]
+async fn a_dead_container_leaves_the_ingress_for_good() {
+    let mut world = World::deployed().await;
+    world.shop.fakes[0].exit_container("shop-web-r1-2", 1);
+    let application = world.without_job(2).await;
+    let plan = world.plan("deploy", application).await;
+    let switches = plan.root.operations().filter(|planned| planned.kind == "ingress.switch");
+    let names = |seats: &Value| -> Vec<String> {
+        let name = |seat: &Value| seat["server"]["name"].as_str().unwrap().to_owned();
+        seats.as_array().unwrap().iter().map(name).collect()
+    };
+    let first = &switches.into_iter().next().unwrap().args;
+    assert_eq!(names(&first["entering"]), ["shop-web-r2-1"]);
+    assert_eq!(names(&first["leaving"]), ["shop-web-r1-1"]);
+    assert_eq!(names(&first["dead"]), ["shop-web-r1-2"]);
+}
+
 #[tokio::test]
 async fn a_rollback_runs_no_job() {
     let mut world = World::deployed().await;

@@ -32,8 +32,8 @@ pub struct Shop {
     pub operator: Arc<dyn Host>,
     pub ingress: Image,
     pub identity: Identity,
+    pub fakes: Vec<FakeHost>,
     engine: FakeHost,
-    fakes: Vec<FakeHost>,
 }
 
 impl Shop {

@@ -31,10 +31,12 @@ pub struct Route {
 
 impl Route {
     fn apply(&self, fragment: &mut Fragment) {
-        // What no request can reach any more is let go with the reload that is due anyway.
+        // What no request of this service can reach any more is let go with the reload that is due anyway. Another service's
+        // empty backend may be one that this very run has just made.
         let routed: Vec<String> = fragment.routes.iter().map(|entry| entry.backend.clone()).collect();
+        let others = |backend: &Backend| backend.service != self.backend.service;
         let served = |backend: &Backend| !backend.servers.is_empty() || routed.contains(&backend.name);
-        fragment.backends.retain(|backend| served(backend) || backend.name == self.backend.name);
+        fragment.backends.retain(|backend| others(backend) || served(backend) || backend.name == self.backend.name);
         if fragment.backend_mut(&self.backend.name).is_none() {
             fragment.backends.push(self.backend.clone());
         }

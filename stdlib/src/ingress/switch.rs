@@ -31,6 +31,8 @@ pub struct Switch {
     pub service: ServiceName,
     pub entering: Vec<Seat>,
     pub leaving: Vec<Seat>,
+    /// Servers without a running container, which only go: no undo could see them ready.
+    pub dead: Vec<Seat>,
     /// They serve before and after. An undo leaves them as they are.
     pub staying: Vec<Seat>,
     /// The entries in the map of routes that the service has or takes over, before and after.
@@ -48,7 +50,7 @@ pub struct Switch {
 struct Turn<'a> {
     switch: &'a Switch,
     entering: Vec<Seat>,
-    leaving: &'a [Seat],
+    leaving: Vec<Seat>,
     routes: &'a [Entry],
 }
 
@@ -56,11 +58,17 @@ impl Switch {
     fn forward(&self) -> Turn<'_> {
         // What stays should serve already, and is made to where it does not.
         let entering = self.staying.iter().chain(&self.entering).cloned().collect();
-        Turn { switch: self, entering, leaving: &self.leaving, routes: &self.routes_after }
+        let leaving = self.leaving.iter().chain(&self.dead).cloned().collect();
+        Turn { switch: self, entering, leaving, routes: &self.routes_after }
     }
 
     fn backward(&self) -> Turn<'_> {
-        Turn { switch: self, entering: self.leaving.clone(), leaving: &self.entering, routes: &self.routes_before }
+        Turn {
+            switch: self,
+            entering: self.leaving.clone(),
+            leaving: self.entering.clone(),
+            routes: &self.routes_before,
+        }
     }
 }
 
@@ -141,7 +149,7 @@ impl Turn<'_> {
         let rows = if self.leaving.is_empty() {
             runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?)
         } else {
-            remove(host, self.leaving, self.switch.drain).await?
+            remove(host, &self.leaving, self.switch.drain).await?
         };
         let missing = |seat: &&Seat| !find(&rows, seat).is_some_and(|row| row.admitted);
         if let Some(seat) = self.entering.iter().find(missing) {
