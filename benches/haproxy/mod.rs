@@ -59,7 +59,11 @@ impl Haproxy {
     }
 
     fn map(&self) -> String {
-        self.routes.iter().map(|(key, value)| format!("0x1 {key} {value}\n")).collect()
+        let mut map = String::new();
+        for (key, value) in &self.routes {
+            let _ = writeln!(map, "0x1 {key} {value}");
+        }
+        map
     }
 
     fn table(&self) -> String {
