@@ -32,7 +32,7 @@ services:
       - /srv:/srv-private:rprivate
       - { type: bind, source: /srv, target: /srv-plain, bind: { create_host_path: false } }
       - { type: tmpfs, target: /memory, tmpfs: { size: 8m, mode: 01777 } }
-    networks: { front: { aliases: [www], ipv4_address: 172.29.60.10 }, back: {} }
+    networks: { front: { aliases: [www], ipv4_address: 10.219.60.10 }, back: {} }
     healthcheck: { test: [CMD, /app, healthcheck], interval: 1s, timeout: 1.5s, retries: 30, start_period: 2s }
     depends_on: { plain: { condition: service_started }, store: { condition: service_started } }
     restart: on-failure:5
@@ -68,7 +68,7 @@ networks:
   front:
     driver: bridge
     labels: { l: m }
-    ipam: { config: [{ subnet: 172.29.60.0/24, gateway: 172.29.60.1, aux_addresses: { other: 172.29.60.5 } }] }
+    ipam: { config: [{ subnet: 10.219.60.0/24, gateway: 10.219.60.1, aux_addresses: { other: 10.219.60.5 } }] }
   back: { internal: true }
 volumes:
   data: { labels: { v: w } }

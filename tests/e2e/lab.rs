@@ -65,7 +65,8 @@ pub fn local(command: &str) -> String {
 }
 
 fn text(output: Output, command: &str) -> String {
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    let said = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command}: {}{}", said(&output.stdout), said(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }
 
