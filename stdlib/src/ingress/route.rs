@@ -117,3 +117,28 @@ impl Operation for Route {
         Ok(Probe::Partial)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Backend, Fragment, Route};
+    use crate::{
+        ingress::fragment::Check,
+        model::{ServiceName, Span},
+    };
+
+    fn backend(service: &str, name: &str) -> Backend {
+        let (interval, timeout) = (Span::secs(1), Span::secs(5));
+        let check = Check { path: None, host: "shop.test".into(), interval, timeout, passes: 2 };
+        Backend { name: name.into(), service: ServiceName::new(service).unwrap(), check, servers: vec![] }
+    }
+
+    /// Two services may both be started before either is switched.
+    #[test]
+    fn only_the_services_own_empty_backends_go() {
+        let backends = vec![backend("web", "shop:web:0"), backend("api", "shop:api:0")];
+        let mut fragment = Fragment { backends, ..Fragment::default() };
+        Route { project: "shop".into(), backend: backend("web", "shop:web:1"), certificate: None }.apply(&mut fragment);
+        let names: Vec<&str> = fragment.backends.iter().map(|backend| backend.name.as_str()).collect();
+        assert_eq!(names, ["shop:api:0", "shop:web:1"]);
+    }
+}
