@@ -144,6 +144,13 @@ impl Fragment {
         self.routes.iter().filter(|entry| entry.service == *service || taken(entry)).cloned().collect()
     }
 
+    /// The certificates of the hosts that these entries route.
+    pub fn certificates_of(&self, entries: &[Entry]) -> BTreeMap<String, Certificate> {
+        let routed = |host: &String| entries.iter().any(|entry| entry.host == *host);
+        let certificates = self.certificates.iter().filter(|(host, _)| routed(host));
+        certificates.map(|(host, certificate)| (host.clone(), certificate.clone())).collect()
+    }
+
     /// Puts these entries in the place of the service's, and of those that have the same host and path: a route may go from
     /// one service to another.
     pub fn set_routes(&mut self, service: &ServiceName, entries: &[Entry]) {

@@ -111,6 +111,12 @@ impl Place {
         Seat::of(&self.backend, Server { name: member.container.clone(), address: member.address, port })
     }
 
+    /// Whether the files have this very server in service already.
+    pub fn serves(&self, seat: &Seat) -> bool {
+        let backends = self.there.backends.iter().filter(|backend| backend.name == seat.backend);
+        backends.flat_map(|backend| &backend.servers).any(|server| *server == seat.server)
+    }
+
     /// Whether a reload is needed before the service can be switched.
     pub fn needs_reload(&self) -> bool {
         let backend = self.there.backends.iter().any(|backend| backend.name == self.backend.name);

@@ -152,13 +152,20 @@ pub fn switch(
     // Where only the route or its certificate differs, nothing was started or enrolled before.
     prepare(planning, scope, facts, &place)?;
     let mut leaving = seated(facts, &place.there, leaving);
-    leaving.extend(strays(facts, &place, &service.name, entering, &leaving));
+    let Strays { running, dead } = strays(facts, &place, &service.name, entering, &leaving);
+    leaving.extend(running);
+    let seats = entering.iter().map(|member| place.seat(service, member));
+    let (staying, entering) = seats.partition(|seat| place.serves(seat));
+    let routes_before = place.there.routes_replaced(&service.name, &place.routes);
     let operation = Switch {
         project: place.project.clone(),
         service: service.name.clone(),
-        entering: entering.iter().map(|member| place.seat(service, member)).collect(),
+        entering,
         leaving,
-        routes_before: place.there.routes_replaced(&service.name, &place.routes),
+        dead,
+        staying,
+        certificates_before: place.there.certificates_of(&routes_before),
+        routes_before,
         routes_after: place.routes,
         drain: service.rollout.drain,
         timeout: service.rollout.timeout,
@@ -167,25 +174,36 @@ pub fn switch(
     Ok(())
 }
 
-/// Servers of the service that should not be: in a backend that is not its own any more, or without a running container,
-/// by the files or by the runtime.
-fn strays(facts: &HostFacts, place: &Place, service: &ServiceName, entering: &[Member], leaving: &[Seat]) -> Vec<Seat> {
+/// Servers of the service that should not be where they are, by the files or by the runtime.
+#[derive(Default)]
+struct Strays {
+    /// In a backend that is not the service's own any more, and their container is one of those that enter or leave now.
+    running: Vec<Seat>,
+    /// Without a running container.
+    dead: Vec<Seat>,
+}
+
+fn strays(facts: &HostFacts, place: &Place, service: &ServiceName, entering: &[Member], leaving: &[Seat]) -> Strays {
     let runs = |name: &str| facts.containers.iter().any(|container| container.running && container.name == name);
-    let here = |backend: &str, name: &str| {
-        backend == place.backend.name && (runs(name) || entering.iter().any(|member| member.container == name))
-    };
-    let known = |backend: &str, name: &str| leaving.iter().any(|seat| seat.backend == backend && seat.name() == name);
+    let enters = |name: &str| entering.iter().any(|member| member.container == name);
+    let leaves = |name: &str| leaving.iter().any(|seat| seat.name() == name);
     let on_disk = place.there.servers_of(service).map(|(backend, server)| Seat::of(backend, server.clone()));
     let begins = format!("{}:{service}:", place.project);
     let in_runtime = facts.ingress.servers.iter().filter(|row| row.backend.starts_with(&begins)).filter_map(|row| {
         let server = Server { name: row.name.clone(), address: row.address.parse().ok()?, port: row.port };
         Some(Seat { backend: row.backend.clone(), ..Seat::of(&place.backend, server) })
     });
-    let mut strays: Vec<Seat> = Vec::new();
+    let mut strays = Strays::default();
     for seat in on_disk.chain(in_runtime) {
-        let listed = strays.iter().any(|other| other.backend == seat.backend && other.name() == seat.name());
-        if !here(&seat.backend, seat.name()) && !known(&seat.backend, seat.name()) && !listed {
-            strays.push(seat);
+        let same = |other: &Seat| other.backend == seat.backend && other.name() == seat.name();
+        if leaving.iter().chain(&strays.running).chain(&strays.dead).any(same) {
+            continue;
+        }
+        let elsewhere = seat.backend != place.backend.name;
+        if elsewhere && runs(seat.name()) && (enters(seat.name()) || leaves(seat.name())) {
+            strays.running.push(seat);
+        } else if !runs(seat.name()) && (elsewhere || !enters(seat.name())) {
+            strays.dead.push(seat);
         }
     }
     strays
@@ -251,9 +269,19 @@ fn take_out(
     if leaving.is_empty() && routes_before == routes_after {
         return Ok(());
     }
-    let (service, entering) = (service.clone(), Vec::new());
-    let Rollout { drain, timeout, .. } = *rollout;
-    let switch = Switch { project, service, entering, leaving, routes_before, routes_after, drain, timeout };
-    scope.operation(Some(host), &switch);
+    let operation = Switch {
+        project,
+        service: service.clone(),
+        entering: Vec::new(),
+        leaving,
+        dead: Vec::new(),
+        staying: Vec::new(),
+        certificates_before: there.certificates_of(&routes_before),
+        routes_before,
+        routes_after,
+        drain: rollout.drain,
+        timeout: rollout.timeout,
+    };
+    scope.operation(Some(host), &operation);
     Ok(())
 }

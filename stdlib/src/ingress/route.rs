@@ -31,10 +31,12 @@ pub struct Route {
 
 impl Route {
     fn apply(&self, fragment: &mut Fragment) {
-        // What no request can reach any more is let go with the reload that is due anyway.
+        // What no request of this service can reach any more is let go with the reload that is due anyway. Another service's
+        // empty backend may be one that this very run has just made.
         let routed: Vec<String> = fragment.routes.iter().map(|entry| entry.backend.clone()).collect();
+        let others = |backend: &Backend| backend.service != self.backend.service;
         let served = |backend: &Backend| !backend.servers.is_empty() || routed.contains(&backend.name);
-        fragment.backends.retain(|backend| served(backend) || backend.name == self.backend.name);
+        fragment.backends.retain(|backend| others(backend) || served(backend) || backend.name == self.backend.name);
         if fragment.backend_mut(&self.backend.name).is_none() {
             fragment.backends.push(self.backend.clone());
         }
@@ -113,5 +115,30 @@ impl Operation for Route {
     async fn probe(&self, _: &Context) -> Result<Probe> {
         // Doing it again does no harm.
         Ok(Probe::Partial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backend, Fragment, Route};
+    use crate::{
+        ingress::fragment::Check,
+        model::{ServiceName, Span},
+    };
+
+    fn backend(service: &str, name: &str) -> Backend {
+        let (interval, timeout) = (Span::secs(1), Span::secs(5));
+        let check = Check { path: None, host: "shop.test".into(), interval, timeout, passes: 2 };
+        Backend { name: name.into(), service: ServiceName::new(service).unwrap(), check, servers: vec![] }
+    }
+
+    /// Two services may both be started before either is switched.
+    #[test]
+    fn only_the_services_own_empty_backends_go() {
+        let backends = vec![backend("web", "shop:web:0"), backend("api", "shop:api:0")];
+        let mut fragment = Fragment { backends, ..Fragment::default() };
+        Route { project: "shop".into(), backend: backend("web", "shop:web:1"), certificate: None }.apply(&mut fragment);
+        let names: Vec<&str> = fragment.backends.iter().map(|backend| backend.name.as_str()).collect();
+        assert_eq!(names, ["shop:api:0", "shop:web:1"]);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     ROUTES,
     enroll::{add_missing, all_up, find, remove},
-    fragment::{Entry, Fragment},
+    fragment::{Certificate, Entry, Fragment},
     keeper::{self, Files},
     runtime::{self, SERVERS},
     seats::Seat,
@@ -31,9 +31,15 @@ pub struct Switch {
     pub service: ServiceName,
     pub entering: Vec<Seat>,
     pub leaving: Vec<Seat>,
+    /// Servers without a running container, which only go: no undo could see them ready.
+    pub dead: Vec<Seat>,
+    /// They serve before and after. An undo leaves them as they are.
+    pub staying: Vec<Seat>,
     /// The entries in the map of routes that the service has or takes over, before and after.
     pub routes_before: Vec<Entry>,
     pub routes_after: Vec<Entry>,
+    /// The certificates of the hosts in `routes_before`: an undo brings them back.
+    pub certificates_before: BTreeMap<String, Certificate>,
     /// How long `leaving` may take to answer what they have.
     pub drain: Span,
     /// How long `entering` may take to be ready, where they are not yet: in an undo they have just been started again.
@@ -43,18 +49,26 @@ pub struct Switch {
 /// One direction of a switch.
 struct Turn<'a> {
     switch: &'a Switch,
-    entering: &'a [Seat],
-    leaving: &'a [Seat],
+    entering: Vec<Seat>,
+    leaving: Vec<Seat>,
     routes: &'a [Entry],
 }
 
 impl Switch {
     fn forward(&self) -> Turn<'_> {
-        Turn { switch: self, entering: &self.entering, leaving: &self.leaving, routes: &self.routes_after }
+        // What stays should serve already, and is made to where it does not.
+        let entering = self.staying.iter().chain(&self.entering).cloned().collect();
+        let leaving = self.leaving.iter().chain(&self.dead).cloned().collect();
+        Turn { switch: self, entering, leaving, routes: &self.routes_after }
     }
 
     fn backward(&self) -> Turn<'_> {
-        Turn { switch: self, entering: &self.leaving, leaving: &self.entering, routes: &self.routes_before }
+        Turn {
+            switch: self,
+            entering: self.leaving.clone(),
+            leaving: self.entering.clone(),
+            routes: &self.routes_before,
+        }
     }
 }
 
@@ -77,9 +91,9 @@ impl Turn<'_> {
         if self.entering.is_empty() {
             return Ok(());
         }
-        let rows = add_missing(host, self.entering).await?;
+        let rows = add_missing(host, &self.entering).await?;
         let up = self.entering.iter().all(|seat| find(&rows, seat).is_some_and(|row| row.up));
-        if !up && all_up(host, self.entering, self.switch.timeout).await?.is_none() {
+        if !up && all_up(host, &self.entering, self.switch.timeout).await?.is_none() {
             let names: Vec<&str> = self.entering.iter().map(Seat::name).collect();
             return Err(Failure::new(format!("{} on {} is not ready any more", names.join(", "), host.name()))
                 .on(host.name())
@@ -111,11 +125,16 @@ impl Turn<'_> {
                 fragment.certificates.remove(&gone.host);
             }
         }
+        for entry in self.routes {
+            if let Some(certificate) = self.switch.certificates_before.get(&entry.host) {
+                fragment.certificates.entry(entry.host.clone()).or_insert_with(|| certificate.clone());
+            }
+        }
         for backend in &mut fragment.backends {
             let gone = |name: &str| self.leaving.iter().any(|seat| seat.backend == backend.name && seat.name() == name);
             backend.servers.retain(|server| !gone(&server.name));
         }
-        for seat in self.entering {
+        for seat in &self.entering {
             if fragment.backend_mut(&seat.backend).is_none() {
                 fragment.backends.push(seat.empty_backend());
             }
@@ -130,7 +149,7 @@ impl Turn<'_> {
         let rows = if self.leaving.is_empty() {
             runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?)
         } else {
-            remove(host, self.leaving, self.switch.drain).await?
+            remove(host, &self.leaving, self.switch.drain).await?
         };
         let missing = |seat: &&Seat| !find(&rows, seat).is_some_and(|row| row.admitted);
         if let Some(seat) = self.entering.iter().find(missing) {
@@ -205,8 +224,9 @@ impl Operation for Switch {
         let rows = runtime::rows(&answer);
         let entered = self.entering.iter().any(|seat| find(&rows, seat).is_some_and(|row| row.admitted));
         let left = self.leaving.iter().any(|seat| find(&rows, seat).is_none());
-        // What the runtime shows is a part of it; doing it again does no harm.
-        Ok(if entered || left { Probe::Partial } else { Probe::NotDone })
+        // What the servers show is a part of it, and nothing where only routes change; doing it again does no harm.
+        let only_routes = self.entering.is_empty() && self.leaving.is_empty();
+        Ok(if entered || left || only_routes { Probe::Partial } else { Probe::NotDone })
     }
 }
 

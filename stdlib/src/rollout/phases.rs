@@ -2,6 +2,7 @@
 
 use super::{HowReady, NewContainer, Ready, Remove, Rename, Start, Stop, lane::Lane, lane::Part};
 use crate::{
+    facts::ContainerFact,
     function::{PlanError, Planning},
     ingress,
     model::{HostName, Service, Span},
@@ -25,13 +26,18 @@ pub fn start(
     }
     for new in lane.new_in(part) {
         if let Some(old) = lane.found.old.iter().find(|old| old.name == new.spec.name) {
-            let release = old.ours.as_ref().map_or(0, |ours| ours.release);
-            let to = format!("{}-r{release}", old.name);
+            let to = renamed(old);
             scope.operation(Some(lane.name()), &Rename { id: old.id.clone(), from: old.name.clone(), to });
         }
         scope.operation(Some(lane.name()), &Start { service: service.name.clone(), spec: new.spec.clone() });
     }
     Ok(())
+}
+
+/// The name of an old container whose own is taken by a new one.
+fn renamed(old: &ContainerFact) -> String {
+    let release = old.ours.as_ref().map_or(0, |ours| ours.release);
+    format!("{}-r{release}", old.name)
 }
 
 /// New containers are seen ready: through the ingress's own path where they have a route.
@@ -96,7 +102,9 @@ pub fn retire(scope: &mut Scope, service: &Service, lane: &Lane<'_>, part: Part)
 /// The removal of every old container, running now or not, after the commit.
 pub fn forget(scope: &mut Scope, lane: &Lane<'_>) {
     for old in &lane.found.old {
-        scope.defer(lane.name(), &Remove { id: old.id.clone(), name: old.name.clone() });
+        let taken = lane.found.new.iter().any(|new| new.spec.name == old.name);
+        let name = if taken { renamed(old) } else { old.name.clone() };
+        scope.defer(lane.name(), &Remove { id: old.id.clone(), name });
     }
 }
 

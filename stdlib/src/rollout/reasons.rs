@@ -26,9 +26,12 @@ pub fn reasons(old: &Service, new: &Service) -> Vec<String> {
             reasons.push(key.clone());
         }
     }
-    if old.route != new.route {
-        reasons.push("route".to_owned());
-    }
+    let settings = [
+        ("route", old.route != new.route),
+        ("health", old.health != new.health),
+        ("replicas", old.replicas != new.replicas),
+    ];
+    reasons.extend(settings.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()));
     reasons
 }
 

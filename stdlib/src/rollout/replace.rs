@@ -107,11 +107,14 @@ pub fn on_each<'a, 'b>(
 fn change(planning: &Planning<'_>, lane: &Lane<'_>, service: &Service, strategy: Strategy) -> Change {
     let placed = service.hosts.contains(lane.name());
     let replaced = lane.found.old.first().and_then(|container| container.ours.as_ref());
-    let before = replaced.and_then(|ours| {
+    let record = replaced.and_then(|ours| {
         let records = &lane.host.state.releases;
         let record = records.iter().find(|release| release.id.number == ours.release)?;
         record.application.service(&service.name)
     });
+    let live = planning.live().and_then(|live| live.application.service(&service.name));
+    let live = live.filter(|live| live.hosts.contains(lane.name()));
+    let before = record.or(live);
     let action = match (placed, lane.found.new.is_empty(), lane.running_old().is_empty()) {
         _ if lane.idle() => Action::Nothing,
         (false, ..) => Action::Remove,
@@ -122,16 +125,11 @@ fn change(planning: &Planning<'_>, lane: &Lane<'_>, service: &Service, strategy:
             Strategy::StopFirst => Action::ReplaceStopFirst,
         },
     };
-    let because = match (action, before) {
-        (Action::ReplaceRolling | Action::ReplaceStopFirst, Some(before)) => match reasons(before, service) {
-            none if none.is_empty() => vec!["not as it was left".to_owned()],
-            some => some,
-        },
-        (Action::Create, _)
-            if planning.live().is_some_and(|live| live.application.service(&service.name).is_some()) =>
-        {
-            vec!["not running".to_owned()]
-        }
+    let because = match action {
+        Action::ReplaceRolling | Action::ReplaceStopFirst => differs(before, service, "not as it was left"),
+        Action::Create if live.is_some_and(|live| live.replicas < service.replicas) => vec!["replicas".to_owned()],
+        Action::Create if live.is_some() => vec!["not running".to_owned()],
+        Action::Remove => vec!["not placed here".to_owned()],
         _ => Vec::new(),
     };
     let current = || Some(service.image.short());
@@ -142,4 +140,13 @@ fn change(planning: &Planning<'_>, lane: &Lane<'_>, service: &Service, strategy:
     };
     let to = if action == Action::Remove { None } else { current() };
     Change { host: lane.name().clone(), subject: service.name.to_string(), action, from, to, because }
+}
+
+/// What differs, or else `otherwise`; nothing where it is not known what was there.
+fn differs(before: Option<&Service>, service: &Service, otherwise: &str) -> Vec<String> {
+    match before.map(|before| reasons(before, service)) {
+        Some(none) if none.is_empty() => vec![otherwise.to_owned()],
+        Some(some) => some,
+        None => Vec::new(),
+    }
 }

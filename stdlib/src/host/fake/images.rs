@@ -238,10 +238,10 @@ fn unpack(archive: &[u8]) -> std::io::Result<BTreeMap<String, Bytes>> {
     Ok(files)
 }
 
-/// Without its compression, where it has one.
+/// Without its compression, where it has one: as engines do, all members of a gzip file.
 fn plain(bytes: &Bytes) -> Bytes {
     let mut unpacked = Vec::new();
-    match flate2::read::GzDecoder::new(bytes.as_ref()).read_to_end(&mut unpacked) {
+    match flate2::read::MultiGzDecoder::new(bytes.as_ref()).read_to_end(&mut unpacked) {
         Ok(_) if bytes.starts_with(&[0x1f, 0x8b]) => unpacked.into(),
         _ => bytes.clone(),
     }
