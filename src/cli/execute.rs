@@ -88,7 +88,7 @@ async fn carry_out(
     if how.consent() == Consent::Given {
         reporting.plan(&ready.plan, &ready.log).await;
     }
-    let performance = Performance { ready, run, operator, guard, limit: how.limit };
+    let performance = Performance { what: what.clone(), ready, run, operator, guard, limit: how.limit, assume: None };
     perform(session, performance, reporting).await
 }
 

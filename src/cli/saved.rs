@@ -41,7 +41,8 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
         let guard = lock::take(&session, &run, "deploy", how.wait).await?;
         match restore(&session, plan).await {
             Ok(ready) => {
-                let performance = Performance { ready, run, operator, guard, limit: how.limit };
+                let (what, limit) = ("deploy --plan".to_owned(), how.limit);
+                let performance = Performance { what, ready, run, operator, guard, limit, assume: None };
                 perform(&session, performance, reporting).await
             }
             Err(error) => {
