@@ -14,7 +14,7 @@ use stdlib::{
     function::{PlanError, Planning},
     host::Hosts,
     model::{HostName, Release},
-    plan::{Policy, Read, Scope, ScopeError},
+    plan::{Policy, Question, Read, Scope, ScopeError},
 };
 use tokio::runtime::Handle;
 
@@ -109,7 +109,7 @@ impl State {
     }
 
     /// Notes a question with its answer: both are part of the plan.
-    pub fn read(&self, question: String, answer: Value) {
+    pub fn read(&self, question: Question, answer: Value) {
         self.grow().reads.push(Read { question, answer });
     }
 
