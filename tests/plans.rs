@@ -9,7 +9,7 @@ mod shop;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shop::Shop;
 use stagecraft::engine::{self, Decode, Outcome};
 use stdlib::{
@@ -279,6 +279,26 @@ async fn a_route_alone_is_switched_without_a_new_container() {
     let mut application = world.without_job(1).await;
     service(&mut application, "web").route.as_mut().unwrap().path = "/shop".into();
     insta::assert_snapshot!(world.proven("deploy", application).await);
+}
+
+#[tokio::test]
+async fn an_address_that_another_project_has_taken_since_is_named() {
+    let mut world = World::deployed().await;
+    let application = world.without_job(2).await;
+    let plan = world.plan("deploy", application.clone()).await;
+    let starts = plan.root.operations().find(|planned| planned.title == "start shop-web-r2-1").unwrap();
+    let endpoints = starts.args["spec"]["networks"].as_array().unwrap();
+    let address = endpoints.last().unwrap()["address"].as_str().unwrap().to_owned();
+    let host = world.shop.fakes[0].host();
+    world.shop.fakes[0].add_image("blog:1");
+    let endpoint = json!({ "IPAMConfig": { "IPv4Address": address } });
+    let networking = json!({ "EndpointsConfig": { "stagecraft-ingress": endpoint } });
+    let body = serde_json::from_value(json!({ "Image": "blog:1", "NetworkingConfig": networking })).unwrap();
+    host.create_container("blog-web-r1-1", body).await.unwrap();
+    host.start_container("blog-web-r1-1").await.unwrap();
+    let why = format!("shop-web-r2-1 cannot have its address {address} on web-001: blog-web-r1-1 has it since");
+    assert_eq!(world.run(&plan, engine::library()).await, Err((Outcome::PutBack, vec![why])));
+    world.done("deploy", application).await;
 }
 
 /// Nothing sees a dead container ready again, so that no undo may wait for it.

@@ -73,12 +73,14 @@ fn specify(planning: &Planning<'_>, service: &Service, replica: u32, address: Ip
 /// the result does not depend on the order in which a recipe names the services.
 struct Addresses<'a> {
     host: &'a HostFacts,
+    project: String,
     taken: BTreeSet<Ipv4Addr>,
 }
 
 impl<'a> Addresses<'a> {
     fn before(planning: &Planning<'_>, host: &'a HostFacts, service: &Service) -> Result<Self, PlanError> {
-        let mut addresses = Self { host, taken: BTreeSet::new() };
+        let mut addresses =
+            Self { host, project: planning.release.application.compose_project(), taken: BTreeSet::new() };
         let routed = planning.release.application.services.iter().filter(|other| other.route.is_some());
         for other in routed.take_while(|other| other.name != service.name) {
             if other.hosts.contains(&host.name) {
@@ -91,7 +93,7 @@ impl<'a> Addresses<'a> {
     }
 
     fn next(&mut self) -> Result<Ipv4Addr, PlanError> {
-        let address = ingress::allocate(self.host, &self.taken)?;
+        let address = ingress::allocate(self.host, &self.project, &self.taken)?;
         self.taken.insert(address);
         Ok(address)
     }
