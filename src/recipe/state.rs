@@ -96,7 +96,7 @@ impl State {
 
     /// The release that is live.
     pub fn live(&self) -> Option<&Release> {
-        self.inputs.facts.host(&self.inputs.topology.home)?.state.live()
+        self.inputs.facts.live(&self.inputs.topology.home)
     }
 
     pub fn facts(&self, host: &HostName) -> Option<&HostFacts> {
