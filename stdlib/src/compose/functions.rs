@@ -81,7 +81,14 @@ fn run_job(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<()
         because: begun.iter().map(|_| "goes on with what was begun".to_owned()).collect(),
     });
     scope.defer(&host.name, &Remove { id: spec.name.clone(), name: spec.name.clone() });
+    // Of the service that the job was before, and that is removed later.
+    let in_the_way = host.containers.iter().find(|fact| {
+        fact.name == spec.name && fact.ours.as_ref().is_some_and(|ours| ours.service == service.name && !ours.job)
+    });
     scope.sequence(&format!("job {}", service.name), |scope| {
+        if let Some(old) = in_the_way {
+            rollout::free_name(scope, &host.name, old);
+        }
         scope.operation(Some(&host.name), &RunJob { service: service.name.clone(), spec, begun });
     });
     Ok(())
