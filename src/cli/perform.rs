@@ -118,7 +118,7 @@ fn cancelled_by_the_user() -> CancellationToken {
 pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<Ended>, reporting: Reporting) -> Exit {
     let outcome = ended.as_ref().map_or(Outcome::Done, |ended| ended.outcome);
     let exit = match outcome {
-        Outcome::Done => Exit::Done,
+        Outcome::Done | Outcome::Undone => Exit::Done,
         Outcome::PutBack => Exit::PutBack,
         Outcome::Left => Exit::Left,
         Outcome::Cancelled => Exit::Cancelled,

@@ -103,3 +103,89 @@ fn an_undo_at_each_boundary_of_its_journal() {
         ],
     );
 }
+
+// spec: run.mirror
+#[test]
+fn a_run_whose_machine_is_gone() {
+    let fleet = Fleet::deployed("e2e-gone");
+    let boundaries: Vec<usize> = (2..=fleet.journal().len()).collect();
+    let load = fleet.load(&[1, 2, 3]);
+    let mut kills = 0;
+    for lines in sample(&boundaries, 3) {
+        let (version, after) = (format!("v{lines}"), format!("a kill at line {lines}, then resume elsewhere"));
+        fleet.version(&version);
+        if fleet.killed_at(&["deploy", "--yes"], lines).is_none() {
+            continue;
+        }
+        kills += 1;
+        let run = fleet.newest_run();
+        fleet.forget();
+        // Today's files do not matter.
+        fleet.version("never-built");
+        fleet.app.write("Dockerfile", "FROM scratch\nCOPY missing /\n");
+        let resumed = stagecraft(fleet.app.path(), &["resume", "--yes"]);
+        let ended = resumed.code == 2 && resumed.stderr.contains("has ended already");
+        assert!(resumed.code == 0 || ended, "{after}: {}\n{}\n{}", resumed.code, resumed.stdout, resumed.stderr);
+        assert!(ended || fleet.newest_run().file_name() == run.file_name(), "{after}: the same run");
+        fleet.is_on(&version, &[1, 2, 3], &after);
+        fleet.migrated_once(&version, &after);
+    }
+    let report = load.stop_without_a_failure(500);
+    row(
+        "kill",
+        &[
+            "`kill -9` and the machine with its journal is gone, resumed on another one, with other files",
+            &format!("{kills} kills"),
+            &format!("one release, nothing left over, each migration once; 0 of {} requests failed", report["sent"]),
+        ],
+    );
+}
+
+// spec: run.undo-command
+#[test]
+fn undo_of_a_run_that_was_cut_off() {
+    let fleet = Fleet::deployed("e2e-undo");
+    fleet.app.write("stagecraft.yml", &fleet.app.read("stagecraft.yml").replace("job: before", "job: manual"));
+    // So that no kill comes as late as the commit.
+    fleet.bake(1);
+    fleet.version("v2");
+    stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(0);
+    let journal = fleet.journal();
+    let commit = journal.iter().position(|line| line.contains("release.commit")).expect("a commit") + 1;
+    let boundaries: Vec<usize> = (1..commit - 1).collect();
+    let load = fleet.load(&[1, 2, 3]);
+    let mut kills = 0;
+    for lines in sample(&boundaries, 3) {
+        let after = format!("a kill at line {lines} of {}, then undo", journal.len());
+        fleet.version(&format!("bad{lines}"));
+        if fleet.killed_at(&["deploy", "--yes"], lines).is_none() {
+            continue;
+        }
+        kills += 1;
+        let run = fleet.newest_run();
+        let run = run.file_name().and_then(|name| name.to_str()).expect("an id");
+        // The undo is killed too, and gone on with.
+        let undo = fleet
+            .killed_when(&["undo", run, "--yes"], || fleet.journal().iter().any(|line| line.contains("\"undone\"")));
+        if undo.is_some() {
+            stagecraft(fleet.app.path(), &["resume", "--yes"]).exits(0);
+        }
+        fleet.is_on("v2", &[1, 2, 3], &after);
+        let again = stagecraft(fleet.app.path(), &["undo", run, "--yes"]).exits(2);
+        assert!(again.stderr.contains("has ended already: undone"), "{}", again.stderr);
+    }
+    let report = load.stop_without_a_failure(300);
+    row(
+        "kill",
+        &[
+            "`kill -9` of a deploy, then `undo`, which is killed too and resumed",
+            &format!("{kills} kills"),
+            &format!("the old release, nothing left over; 0 of {} requests failed", report["sent"]),
+        ],
+    );
+    stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(0);
+    let run = fleet.newest_run();
+    let run = run.file_name().and_then(|name| name.to_str()).expect("an id");
+    let refused = stagecraft(fleet.app.path(), &["undo", run, "--yes"]).exits(2);
+    assert!(refused.stderr.contains("stagecraft rollback"), "{}", refused.stderr);
+}
