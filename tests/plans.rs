@@ -11,11 +11,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use shop::Shop;
-use stagecraft::engine::{self, Decode, Outcome};
+use stagecraft::{
+    engine::{self, Decode, Outcome},
+    recipe::RecipeError,
+};
 use stdlib::{
     facts::{Facts, HostFacts},
     failure::Failure,
-    model::{Application, HostName, Service, Strategy},
+    model::{Application, HostName, Service, Strategy, Topology},
     operation::{AnyOperation, Context, Probe, Result},
     plan::{Change, Effect, Node, Plan},
 };
@@ -279,6 +282,31 @@ async fn a_route_alone_is_switched_without_a_new_container() {
     let mut application = world.without_job(1).await;
     service(&mut application, "web").route.as_mut().unwrap().path = "/shop".into();
     insta::assert_snapshot!(world.proven("deploy", application).await);
+}
+
+#[tokio::test]
+async fn other_ports_alone_are_refused() {
+    let mut world = World::deployed().await;
+    let application = world.shop.application(1).await;
+    let mut topology = Topology::clone(&world.shop.topology);
+    topology.ingress.http = 8080;
+    world.shop.topology = Arc::new(topology);
+    let refused = world.shop.evaluate("deploy", &world.facts().await, application, 2).await.unwrap_err();
+    let RecipeError::Script { script } = *refused else { panic!("{refused}") };
+    assert_eq!(script.message, "the ingress of web-001 listens on ports 80 and 443, not on 8080 and 443");
+    assert!(script.help.unwrap().contains("`ingress: { http: 80, https: 443 }`"));
+}
+
+#[tokio::test]
+async fn a_stopped_ingress_is_started_beside_containers_that_stay() {
+    let mut world = World::deployed().await;
+    world.shop.fakes[1].exit_container("stagecraft-ingress", 137);
+    let application = world.shop.application(1).await;
+    let plan = world.plan("deploy", application).await;
+    let web = plan.changes.iter().find(|change| change.subject == "web" && change.host.as_str() == "web-002").unwrap();
+    assert_eq!(web.because, ["ingress"]);
+    assert!(web.from.is_some() && web.from == web.to, "{web:?}");
+    insta::assert_snapshot!(outline(&plan));
 }
 
 /// Nothing sees a dead container ready again, so that no undo may wait for it.

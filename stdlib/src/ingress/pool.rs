@@ -7,13 +7,14 @@ use std::{
 
 use super::{
     Member, NETWORK, certificate,
+    configuration::ports,
     fragment::{Backend, Certificate, Entry, Fragment, Server, backend_name, check, entries},
     seats::Seat,
 };
 use crate::{
     facts::{HostFacts, ServerFact},
     function::{PlanError, Planning},
-    model::{HostName, Service},
+    model::{HostName, IngressSettings, Service},
 };
 
 /// Length of the network's prefix: 4,093 containers on a host.
@@ -126,11 +127,20 @@ impl Place {
     }
 }
 
+/// The HTTP and the HTTPS port that the host's ingress listens on, where they are not those that are wanted.
+pub fn other_ports(host: &HostFacts, wanted: &IngressSettings) -> Option<(u16, u16)> {
+    let there = host.ingress.files.get("haproxy.cfg").and_then(|text| ports(text));
+    there.filter(|ports| *ports != (wanted.http, wanted.https))
+}
+
 /// Whether the host's ingress (container, files and runtime) is exactly as it should be when `members` serve.
 pub fn is_current(planning: &Planning<'_>, host: &HostName, service: &Service, members: &[Member]) -> bool {
     let Some(facts) = planning.facts.host(host) else { return false };
     let Some(place) = Place::of(planning, facts, service) else { return false };
     if !facts.ingress.container.as_ref().is_some_and(|container| container.running) || place.needs_reload() {
+        return false;
+    }
+    if other_ports(facts, &planning.topology.ingress).is_some() {
         return false;
     }
     let wanted: BTreeMap<String, Server> = members
@@ -166,8 +176,12 @@ fn same(wanted: &Server, server: &ServerFact) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, subnet};
-    use crate::facts::{HostFacts, NetworkFact, fixture};
+    use super::{other_ports, parse, subnet};
+    use crate::{
+        facts::{HostFacts, NetworkFact, fixture},
+        ingress::configuration::{Addresses, host_configuration},
+        model::{IngressProvider, IngressSettings},
+    };
 
     fn host(subnets: &[&str]) -> HostFacts {
         let network = |(number, subnet): (usize, &&str)| NetworkFact {
@@ -186,5 +200,18 @@ mod tests {
         assert_eq!(subnet(&host(&["10.210.0.0/16"])).unwrap(), "10.211.0.0/20");
         assert!(subnet(&host(&["10.0.0.0/8"])).is_err());
         assert_eq!(parse("fd00::/64"), None);
+    }
+    #[test]
+    fn ports_that_are_not_the_wanted_ones() {
+        let settings = |http| {
+            let image = "haproxy:3.2".to_owned();
+            IngressSettings { provider: IngressProvider::Haproxy, image, http, https: 443 }
+        };
+        let mut host = host(&[]);
+        assert_eq!(other_ports(&host, &settings(80)), None, "no ingress listens yet");
+        let text = host_configuration(&settings(80), 996, Addresses::Ipv4);
+        host.ingress.files.insert("haproxy.cfg".into(), text);
+        assert_eq!(other_ports(&host, &settings(80)), None);
+        assert_eq!(other_ports(&host, &settings(8080)), Some((80, 443)));
     }
 }
