@@ -292,9 +292,9 @@ async fn other_ports_alone_are_refused() {
     topology.ingress.http = 8080;
     world.shop.topology = Arc::new(topology);
     let refused = world.shop.evaluate("deploy", &world.facts().await, application, 2).await.unwrap_err();
-    let RecipeError::Script { script } = *refused else { panic!("{refused}") };
-    assert_eq!(script.message, "the ingress of web-001 listens on ports 80 and 443, not on 8080 and 443");
-    assert!(script.help.unwrap().contains("`ingress: { http: 80, https: 443 }`"));
+    let RecipeError::Refused { message, hint } = *refused else { panic!("{refused}") };
+    assert_eq!(message, "the ingress of web-001 listens on ports 80 and 443, not on 8080 and 443");
+    assert!(hint.unwrap().contains("`ingress: { http: 80, https: 443 }`"));
 }
 
 #[tokio::test]

@@ -4,15 +4,17 @@ use serde_json::json;
 use stdlib::{
     facts::{ContainerFact, Facts, HostFacts},
     ingress,
+    model::ReleaseId,
 };
 
-use super::{CliError, Exit, Global, project, session::Session, table};
+use super::{CliError, Exit, Global, last_line::LastLine, project, session::Session, table};
 
 /// Show what runs where, by the hosts' own account
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
 pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
+    let last = LastLine::start(global);
     let session = Session::connect(project::load(global).await?).await?;
     let facts = session.facts().await?;
     if global.json {
@@ -20,13 +22,14 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
     } else {
         print(&session, &facts);
     }
+    last.print(Exit::Done, live(&session, &facts), &session.hosts);
     session.close().await;
     Ok(Exit::Done)
 }
 
-fn live(session: &Session, facts: &Facts) -> Option<String> {
+fn live(session: &Session, facts: &Facts) -> Option<ReleaseId> {
     let release = facts.host(&session.project.topology.home)?.state.live()?;
-    Some(release.id.to_string())
+    Some(release.id.clone())
 }
 
 /// `in`, `out` or nothing for a container that no ingress has to do with.

@@ -52,7 +52,7 @@ fn by_host_and_path_whole_segments_longest_first() {
         ),
     );
     let before = app.snapshot();
-    let refused = stagecraft(other.path(), &["deploy", "--yes"]).exits(3);
+    let refused = stagecraft(other.path(), &["deploy", "--yes"]).exits(5);
     assert!(refused.stderr.contains("app.test") && refused.stderr.contains("e2e-routes"), "{}", refused.stderr);
     assert_eq!(app.snapshot(), before);
 }
@@ -65,7 +65,7 @@ fn other_ports_are_refused_although_nothing_else_differs() {
     app.write("stagecraft.yml", &manifest.replace(&format!("http: {HTTP},"), "http: 8690,"));
     let before = app.snapshot();
     for args in [&["plan"][..], &["deploy", "--yes"]] {
-        let refused = stagecraft(app.path(), args).exits(3);
+        let refused = stagecraft(app.path(), args).exits(5);
         let (is, wanted) = (format!("listens on ports {HTTP} and {HTTPS}"), format!("not on 8690 and {HTTPS}"));
         assert!(refused.stderr.contains(&is) && refused.stderr.contains(&wanted), "{}", refused.stderr);
         assert!(refused.stderr.contains("docker rm -f stagecraft-ingress"), "{}", refused.stderr);

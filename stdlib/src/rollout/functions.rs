@@ -126,8 +126,7 @@ fn phase<'a>(
 
 fn remove(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
     scope.before_commit()?;
-    let name = ServiceName::new(call.text(0))
-        .map_err(|error| PlanError::Refused { message: error.to_string(), hint: None })?;
+    let name = ServiceName::new(call.text(0)).map_err(|error| PlanError::Options(error.to_string()))?;
     scope.parallel(&format!("remove {name}"), |scope| {
         for host in &planning.facts.hosts {
             let of_service =
