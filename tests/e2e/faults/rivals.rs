@@ -1,9 +1,10 @@
 //! Several runs at once: one of them runs, whatever happens to it.
 
 use std::{
+    path::{Path, PathBuf},
     process::{Child, Command},
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{fleet::Fleet, rows::row};
@@ -55,6 +56,19 @@ fn starts(journal: &[String]) -> Vec<jiff::Timestamp> {
     begins.map(|line| line["time"].as_str().expect("a time").parse().expect("a time")).collect()
 }
 
+/// Until a run after `before` waits for its new containers; returns its directory.
+fn until_it_waits(fleet: &Fleet, before: &Path) -> PathBuf {
+    let until = Instant::now() + Duration::from_mins(1);
+    loop {
+        let run = fleet.newest_run();
+        if run != before && fleet.journal().iter().any(|line| line.contains("ingress.enroll")) {
+            return run;
+        }
+        assert!(Instant::now() < until, "no new container within a minute");
+        sleep(Duration::from_millis(20));
+    }
+}
+
 /// A network of its own for the first runner, so that its cable alone can be pulled.
 struct Elsewhere;
 
@@ -99,11 +113,9 @@ fn a_runner_that_is_cut_off_and_a_second_one() {
     let fleet = Fleet::deployed("e2e-partition");
     let elsewhere = Elsewhere::plug_in();
     fleet.version_with("cut-off", "ENV SLOW_START_MS=60000");
+    let before = fleet.newest_run();
     let mut first = Elsewhere::start(&fleet, &["deploy", "--yes"]);
-    while !fleet.journal().iter().any(|line| line.contains("enroll")) {
-        sleep(Duration::from_millis(20));
-    }
-    let journal_of_first = fleet.newest_run();
+    let journal_of_first = until_it_waits(&fleet, &before);
     Elsewhere::cable("down");
     fleet.version("second");
     stagecraft(fleet.app.path(), &["deploy", "--yes", "--wait", "60s"]).exits(0);
@@ -133,11 +145,9 @@ fn a_runner_that_is_cut_off_and_a_second_one() {
 fn a_runner_that_sleeps_and_wakes_up() {
     let fleet = Fleet::deployed("e2e-asleep");
     fleet.version_with("asleep", "ENV SLOW_START_MS=4000");
+    let before = fleet.newest_run();
     let mut first = fleet.start(&["deploy", "--yes"]);
-    while !fleet.journal().iter().any(|line| line.contains("enroll")) {
-        sleep(Duration::from_millis(20));
-    }
-    let journal_of_first = fleet.newest_run();
+    let journal_of_first = until_it_waits(&fleet, &before);
     lab::local(&format!("kill -STOP {}", first.id()));
     fleet.version("second");
     stagecraft(fleet.app.path(), &["deploy", "--yes", "--wait", "60s"]).exits(0);
