@@ -43,7 +43,7 @@ pub enum CliError {
     #[error("stagecraft.yml or the Compose files have errors")]
     Configuration(Vec<Diagnostic>),
     #[error(transparent)]
-    Recipe(#[from] Box<RecipeError>),
+    Recipe(Box<RecipeError>),
     /// Before anything changed: hosts that cannot be reached or used.
     #[error("hosts cannot be used")]
     Hosts(Vec<HostError>),
@@ -62,6 +62,15 @@ impl From<HostError> for CliError {
     }
 }
 
+impl From<Box<RecipeError>> for CliError {
+    fn from(error: Box<RecipeError>) -> Self {
+        match *error {
+            RecipeError::Refused { message, hint } => Self::Preflight(Failure { hint, ..Failure::new(message) }),
+            _ => Self::Recipe(error),
+        }
+    }
+}
+
 impl CliError {
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: Some(hint.into()) }
@@ -70,6 +79,7 @@ impl CliError {
     fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
+            Self::Recipe(error) if matches!(**error, RecipeError::RefusedAt { .. }) => Exit::PutBack,
             Self::Configuration(_) | Self::Recipe(_) => Exit::Configuration,
             Self::Hosts(_) | Self::Preflight(_) => Exit::PutBack,
             Self::Locked { .. } => Exit::Locked,

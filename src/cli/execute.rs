@@ -9,7 +9,7 @@ use super::{
     confirm::confirm,
     deploy::How,
     images, lock,
-    perform::{Performance, perform},
+    perform::{Performance, finish, perform},
     prepare::{self, Ready, Request},
     reporting::Reporting,
     saved,
@@ -69,7 +69,7 @@ async fn carry_out(
             let shown = prepare::plan(session, &images, request, &run).await?;
             reporting.plan(&shown.plan, &shown.log).await;
             if shown.plan.is_empty() {
-                return Ok(Exit::Done);
+                return Ok(finish(session, &shown.plan, run, None, reporting).await);
             }
             if !confirm("Do it?", what)? {
                 return Ok(Exit::Cancelled);

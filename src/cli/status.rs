@@ -6,13 +6,14 @@ use stdlib::{
     ingress,
 };
 
-use super::{CliError, Exit, Global, project, session::Session, table};
+use super::{CliError, Exit, Global, last_line::LastLine, project, session::Session, table};
 
 /// Show what runs where, by the hosts' own account
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
 pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
+    let last = LastLine::start(global);
     let session = Session::connect(project::load(global).await?).await?;
     let facts = session.facts().await?;
     if global.json {
@@ -20,6 +21,8 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
     } else {
         print(&session, &facts);
     }
+    let live = facts.live(&session.project.topology.home);
+    last.print(Exit::Done, live.map(|release| release.id.clone()), &session.hosts);
     session.close().await;
     Ok(Exit::Done)
 }

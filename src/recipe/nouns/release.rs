@@ -50,7 +50,7 @@ pub fn find(state: &State, which: &Dynamic) -> Result<ReleaseNoun, Trouble> {
     let text = which.to_string();
     let kept = kept(state);
     let Some(live) = kept.first() else {
-        return Err(Trouble::new("there is no release to go back to: nothing is deployed yet")
+        return Err(Trouble::refusal("there is no release to go back to: nothing is deployed yet")
             .help("`stagecraft deploy` makes the first".to_owned()));
     };
     if text == "previous" {
@@ -60,7 +60,7 @@ pub fn find(state: &State, which: &Dynamic) -> Result<ReleaseNoun, Trouble> {
     let number: u64 = text.parse().map_err(|_| wrong())?;
     kept.iter().find(|release| release.0.id.number == number).cloned().ok_or_else(|| {
         let known: Vec<String> = kept.iter().map(|release| release.0.id.number.to_string()).collect();
-        Trouble::new(format!("release {number} is not kept, or was never live"))
+        Trouble::refusal(format!("release {number} is not kept, or was never live"))
             .help(format!("there are {}; `retain` in stagecraft.yml says how many are kept", known.join(", ")))
     })
 }
@@ -68,11 +68,11 @@ pub fn find(state: &State, which: &Dynamic) -> Result<ReleaseNoun, Trouble> {
 fn none_before(live: &Release) -> Trouble {
     match live.predecessor {
         Some(before) => {
-            Trouble::new(format!("the record of release {before}, which {} came from, is not kept", live.id)).help(
+            Trouble::refusal(format!("the record of release {before}, which {} came from, is not kept", live.id)).help(
                 "raise `retain` in stagecraft.yml for the future; deploy the older version from its files".to_owned(),
             )
         }
-        None => Trouble::new(format!("there is no release to go back to: {} is the first", live.id))
+        None => Trouble::refusal(format!("there is no release to go back to: {} is the first", live.id))
             .help("deploy the older version from its files".to_owned()),
     }
 }
@@ -106,7 +106,7 @@ fn missing_host(state: &State, old: &Release) -> Result<(), Trouble> {
             let message =
                 format!("release {} runs `{}` on {host}, which stagecraft.yml no longer has", old.id, service.name);
             return Err(
-                Trouble::new(message).help(format!("put {host} back into `hosts`, or deploy from today's files"))
+                Trouble::refusal(message).help(format!("put {host} back into `hosts`, or deploy from today's files"))
             );
         }
     }
