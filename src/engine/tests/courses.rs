@@ -318,7 +318,8 @@ async fn what_nobody_can_tell_is_asked_of_a_person() {
     assert!(hint.contains("stagecraft resume 0199-run --assume done"), "{hint}");
     assert!(!disk.bytes().windows(5).any(|bytes| bytes == b"\"end\""), "it can still go on");
 
-    for (assume, expected) in [(Assume::Done, ["run c"].as_slice()), (Assume::NotDone, &["run b", "twice b", "run c"])] {
+    for (assume, expected) in [(Assume::Done, ["run c"].as_slice()), (Assume::NotDone, &["run b", "twice b", "run c"])]
+    {
         let (world, plan, history) = cut_off_in_doubt().await;
         let disk = Memory::default();
         let (mut third, _events) = execution(&world, &plan, &disk, history.next());
