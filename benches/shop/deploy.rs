@@ -68,6 +68,7 @@ impl Shop {
             run,
             created: "2026-01-01T00:00:00Z".into(),
             author: "ann@desk".into(),
+            without: vec![],
             application,
         }
     }

@@ -90,7 +90,7 @@ impl CliError {
     /// The failures to show, each with its own hint.
     fn failures(&self) -> Vec<Failure> {
         match self {
-            Self::Hosts(errors) => errors.iter().cloned().map(Failure::from).collect(),
+            Self::Hosts(errors) => errors.iter().map(unusable).collect(),
             Self::Preflight(failure) => vec![failure.clone()],
             Self::Usage { message, hint } => {
                 let mut failure = Failure::new(message);
@@ -102,6 +102,14 @@ impl CliError {
             Self::Configuration(_) | Self::Recipe(_) => Vec::new(),
         }
     }
+}
+
+/// A host that nothing can be done about now can be gone without.
+fn unusable(error: &HostError) -> Failure {
+    let failure = Failure::from(error.clone());
+    let (HostError::Unreachable { host, .. } | HostError::NoEngine { host, .. }) = error else { return failure };
+    let next = failure.hint.clone().unwrap_or_default();
+    failure.hint(format!("{next}; or go on without it: `--without {host}`"))
 }
 
 fn locked(environment: &str, holder: Option<&LockHolder>) -> Failure {

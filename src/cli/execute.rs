@@ -35,7 +35,7 @@ pub struct Order {
 }
 
 pub async fn run(project: Project, order: Order, global: &Global) -> Result<Exit, CliError> {
-    let (session, operator) = connect(project).await?;
+    let (session, operator) = connect(project.leave_out(&order.how.without)?).await?;
     let done = carry_out(&session, operator, &order, Reporting::start(global)).await;
     session.close().await;
     done

@@ -83,10 +83,14 @@ pub async fn plan(session: &Session, images: &Images, request: &Request, run: &R
     let project = &session.project;
     facts.check_home(&project.topology.home)?;
     let identity = identity::of(project, &facts)?;
-    let application = match images {
+    let mut application = match images {
         Images::Built(built) => project.application(&built.services, &identity.key),
         Images::Live => live(project, &facts)?.application.clone(),
     };
+    application.leave_out(&project.without).map_err(|service| {
+        Failure::new(format!("service {service} runs on no other host"))
+            .hint("place it on another one with `on` in stagecraft.yml, or wait for the host")
+    })?;
     let release = release(project, &facts, application, run);
     let inputs = Inputs {
         topology: Arc::new(project.topology.clone()),
@@ -140,6 +144,7 @@ fn release(project: &Project, facts: &Facts, application: Application, run: &Run
         run: run.clone(),
         created: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         author: author(),
+        without: project.without.clone(),
         application,
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use stdlib::{
     compose::{ComposeCli, Model},
     image::BuildRequest,
-    model::{Application, Image, KeyedHash, Route, SecretKey, Service, ServiceName, Tls, Topology, Values},
+    model::{Application, HostName, Image, KeyedHash, Route, SecretKey, Service, ServiceName, Tls, Topology, Values},
 };
 
 use super::{
@@ -28,7 +28,10 @@ use super::{
 pub struct Project {
     /// The directory of stagecraft.yml, absolute.
     pub directory: PathBuf,
+    /// Without the hosts in `without`.
     pub topology: Topology,
+    /// Hosts of the file that the command goes without.
+    pub without: Vec<HostName>,
     pub compose: ComposeCli,
     pub pipelines: Vec<Pipeline>,
     pub(super) model: Model,

@@ -160,6 +160,7 @@ pub fn release(number: u64, predecessor: Option<u64>, application: Application) 
         run: RunId::new("run").unwrap(),
         created: "2026-01-01T00:00:00Z".into(),
         author: "ann@desk".into(),
+        without: vec![],
         application,
     }
 }

@@ -248,3 +248,39 @@ fn a_container_that_crashes_again_and_again() {
         ],
     );
 }
+
+// spec: run.without
+#[test]
+fn a_deploy_without_a_dead_host() {
+    let fleet = Fleet::deployed("e2e-without");
+    lab::host(3, "kill");
+    let load = fleet.load(&[1, 2]);
+    fleet.version("v2");
+    let refused = stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(5);
+    assert!(refused.stderr.contains("`--without h3`"), "{}", refused.stderr);
+    assert_eq!(fleet.agrees(&[1, 2], "a refusal"), "v1");
+    stagecraft(fleet.app.path(), &["deploy", "--yes", "--without", "h1"]).exits(2);
+    stagecraft(fleet.app.path(), &["deploy", "--yes", "--without", "h3"]).exits(0);
+    fleet.is_on("v2", &[1, 2], "a deploy without h3");
+    let status = stagecraft(fleet.app.path(), &["status"]).exits(0);
+    assert!(status.stderr.contains("h3") && status.stdout.contains("h2"), "{}\n{}", status.stdout, status.stderr);
+    // Back again too.
+    stagecraft(fleet.app.path(), &["rollback", "--yes", "--without", "h3"]).exits(0);
+    fleet.is_on("v1", &[1, 2], "a rollback without h3");
+    switch_on(3);
+    let status = stagecraft(fleet.app.path(), &["status"]).exits(0);
+    assert!(status.stderr.contains("without h3; `stagecraft deploy` brings it there"), "{}", status.stderr);
+    stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(0);
+    fleet.is_on("v2", &[1, 2, 3], "the debt");
+    let status = stagecraft(fleet.app.path(), &["status"]).exits(0);
+    assert!(!status.stderr.contains("without"), "{}", status.stderr);
+    let report = load.stop_without_a_failure(300);
+    row(
+        "hosts",
+        &[
+            "power cut, and `deploy --without` it",
+            "exit 0, the debt is in the release's record",
+            &format!("next deploy: all three on it; 0 of {} requests to the others failed", report["sent"]),
+        ],
+    );
+}
