@@ -48,12 +48,18 @@ pub enum CliError {
     #[error("hosts cannot be used")]
     Hosts(Vec<HostError>),
     /// Before anything changed.
-    #[error(transparent)]
-    Preflight(#[from] Failure),
+    #[error("nothing was begun")]
+    Preflight(Vec<Failure>),
     #[error("another run holds the lock of {environment}")]
     Locked { environment: String, holder: Option<LockHolder> },
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        Self::Preflight(vec![failure])
+    }
 }
 
 impl From<HostError> for CliError {
@@ -65,7 +71,7 @@ impl From<HostError> for CliError {
 impl From<Box<RecipeError>> for CliError {
     fn from(error: Box<RecipeError>) -> Self {
         match *error {
-            RecipeError::Refused { message, hint } => Self::Preflight(Failure { hint, ..Failure::new(message) }),
+            RecipeError::Refused { message, hint } => Self::from(Failure { hint, ..Failure::new(message) }),
             _ => Self::Recipe(error),
         }
     }
@@ -91,7 +97,7 @@ impl CliError {
     fn failures(&self) -> Vec<Failure> {
         match self {
             Self::Hosts(errors) => errors.iter().map(unusable).collect(),
-            Self::Preflight(failure) => vec![failure.clone()],
+            Self::Preflight(failures) => failures.clone(),
             Self::Usage { message, hint } => {
                 let mut failure = Failure::new(message);
                 failure.hint.clone_from(hint);

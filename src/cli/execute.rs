@@ -10,6 +10,7 @@ use super::{
     deploy::How,
     images, lock,
     perform::{Performance, finish, perform},
+    preflight,
     prepare::{self, Ready, Request},
     reporting::Reporting,
     saved,
@@ -54,8 +55,9 @@ async fn carry_out(
 ) -> Result<Exit, CliError> {
     let Order { what, request, rebuild, how } = order;
     let run = prepare::new_run();
-    // Building needs no lock and may take long; that another run has it is said before.
-    let ((), images) = tokio::try_join!(
+    // Building needs no lock and may take long; that another run has it, or that a host has no room, is said before.
+    let ((), (), images) = tokio::try_join!(
+        preflight::check(session),
         lock::look(session, &run, what, how.wait),
         prepare::images(session, &operator, request, *rebuild, reporting.events()),
     )?;

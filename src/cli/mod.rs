@@ -18,6 +18,7 @@ mod logs;
 mod perform;
 mod pipeline;
 mod plan;
+mod preflight;
 mod prepare;
 mod project;
 mod recipe;

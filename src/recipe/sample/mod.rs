@@ -84,6 +84,7 @@ pub fn facts() -> Facts {
         version: "28.5.2".into(),
         api: "1.44".into(),
         platform: "linux/amd64".into(),
+        directory: "/var/lib/docker".into(),
         store: ImageStore::Classic,
         desktop: false,
     };
