@@ -134,6 +134,10 @@ pub enum Locked {
 #[async_trait]
 pub trait Host: Send + Sync {
     fn name(&self) -> &HostName;
+    /// Whether the connection is lost for good, so that nothing more can be asked or done.
+    fn is_lost(&self) -> bool {
+        false
+    }
     fn usage(&self) -> Usage;
 
     // --- the engine: questions
