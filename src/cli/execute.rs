@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use stdlib::{failure::Failure, host::Host, image::Rebuild};
+use stdlib::{
+    failure::Failure,
+    host::{Ahead, Host},
+    image::Rebuild,
+    model::Transfer,
+};
 
 use super::{
     CliError, Exit, Global,
@@ -56,7 +61,7 @@ async fn carry_out(
     // Building needs no lock and may take long; that another run has it is said before.
     let ((), images) = tokio::try_join!(
         lock::look(session, &run, what, how.wait),
-        prepare::images(session, &operator, request, *rebuild, reporting.events()),
+        prepare::images(session, &operator, request, *rebuild, reporting.events(), || expect_images(session)),
     )?;
     let (ready, guard) = match how.consent() {
         Consent::Given => {
@@ -90,6 +95,14 @@ async fn carry_out(
     }
     let performance = Performance { ready, run, operator, guard, limit: how.limit };
     perform(session, performance, reporting).await
+}
+
+/// What is built now will be sent to hosts and run there: the time of the build serves to open what that takes.
+fn expect_images(session: &Session) {
+    session.open_ahead(Ahead::Locks);
+    if session.project.topology.transfer == Transfer::Direct {
+        session.open_ahead(Ahead::Images);
+    }
 }
 
 /// The plan that was shown, if the hosts are still as it found them.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stdlib::{
-    host::{Host, LockGuard},
+    host::{Ahead, Host, LockGuard},
     model::{Route, RunId, Tls},
     plan::Plan,
 };
@@ -32,6 +32,7 @@ pub async fn perform(session: &Session, performance: Performance, reporting: Rep
         performance.guard.release().await;
         return Ok(finish(session, plan, run, None, reporting).await);
     }
+    session.open_ahead(Ahead::Locks);
     let directory = RunDirectory::create(&state::directory(&session.project.directory), &run, plan);
     let journal = directory.and_then(|directory| directory.journal()).map_err(anyhow::Error::from)?;
     let execution = performance.execution(session, journal, &reporting);

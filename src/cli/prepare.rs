@@ -1,6 +1,10 @@
 //! From a project to a plan: connect, build, read facts, evaluate the recipe.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use stdlib::{
@@ -43,13 +47,15 @@ pub fn new_run() -> RunId {
     RunId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID is letters, digits and hyphens")
 }
 
-/// The images of the application that the recipe is about, built where that is today's.
+/// The images of the application that the recipe is about, built where that is today's. `begins` is called when there is
+/// something to build or to pull.
 pub async fn images(
     session: &Session,
     operator: &Arc<dyn Host>,
     request: &Request,
     rebuild: Rebuild,
     events: &EventSender,
+    begins: impl FnOnce() + Send,
 ) -> Result<Images, CliError> {
     if request.recipe.restores() {
         return Ok(Images::Live);
@@ -57,7 +63,12 @@ pub async fn images(
     let (key, name) = (Key::root().child("build"), "build".to_owned());
     events.send(Event::StepStarted { key: key.clone(), name: name.clone() });
     let began = Instant::now();
+    let begins = Mutex::new(Some(begins));
     let say = |text: &str| {
+        // Nothing is said where everything is there already.
+        if let Some(begins) = begins.lock().expect("nothing panics while holding it").take() {
+            begins();
+        }
         events.send(Event::Progress { key: key.clone(), host: None, text: text.to_owned() });
     };
     let built = images::build(&session.project, &session.hosts, operator, rebuild, &say).await;

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    CommandOutput, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result, Usage,
+    Ahead, CommandOutput, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result, Usage,
     door::{Door, Way},
     engine::{Engine, Place},
     pulse::{Loss, Pulse},
@@ -39,6 +39,8 @@ pub trait Access: Send + Sync {
     /// Runs a shell command to its end.
     async fn shell(&self, command: &str, stdin: Bytes) -> Result<CommandOutput>;
     async fn lock(&self, name: &str, holder: &LockHolder) -> Result<Locked>;
+    /// Opens the session that [`Access::lock`] takes its locks in.
+    async fn open_for_locks(&self) -> Result<()>;
     async fn close(&self);
 }
 
@@ -211,6 +213,15 @@ impl<A: Access> Host for Machine<A> {
         taken.unwrap_or_else(|_| {
             Err(HostError::Lost { host: self.place.host.clone(), what: format!("taking the lock {name}") })
         })
+    }
+    async fn open_ahead(&self, what: Ahead) {
+        let opened = match what {
+            Ahead::Locks => self.access.open_for_locks().await,
+            Ahead::Images => self.access.bulk(&self.engine).await.map(drop),
+        };
+        if let Err(error) = opened {
+            tracing::debug!(host = %self.place.host, %error, ?what, "could not be opened ahead");
+        }
     }
     async fn close(&self) {
         self.pulse.lose(Loss::Ended("the connection has been closed".to_owned()));

@@ -121,6 +121,15 @@ pub struct LockHolder {
     pub what: String,
 }
 
+/// What a host's connection can have opened before it is asked for, because opening it takes several round trips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// What holds its locks.
+    Locks,
+    /// What images travel over.
+    Images,
+}
+
 pub enum Locked {
     Held(Box<dyn LockGuard>),
     /// Somebody else has it. `None` when the holder's note cannot be read.
@@ -188,6 +197,8 @@ pub trait Host: Send + Sync {
     async fn shell(&self, command: &str, stdin: Bytes, deadline: Span) -> Result<CommandOutput>;
     /// Tries to take the named lock.
     async fn lock(&self, name: &str, holder: &LockHolder) -> Result<Locked>;
+    /// Opens something that will be needed soon. What fails here is met, and said, by whoever needs it.
+    async fn open_ahead(&self, what: Ahead);
     /// Ends the connection. Later calls fail.
     async fn close(&self);
 }

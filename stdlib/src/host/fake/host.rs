@@ -18,7 +18,7 @@ use futures_util::{
 
 use super::{Answer, FakeHost, State, files::Tree};
 use crate::{
-    host::{CommandOutput, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result, Usage},
+    host::{Ahead, CommandOutput, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result, Usage},
     model::{HostName, Span},
 };
 
@@ -294,6 +294,7 @@ impl Host for FakeHost {
     async fn lock(&self, name: &str, holder: &LockHolder) -> Result<Locked> {
         self.call("lock", name, &format!("taking the lock {name}"), |state| Ok(state.locks.take(name, holder)))
     }
+    async fn open_ahead(&self, _what: Ahead) {}
     async fn close(&self) {
         self.lock_state().closed = true;
         self.changed.notify_waiters();
