@@ -18,7 +18,9 @@ use tokio::{
 };
 
 use super::{
-    Ahead, CommandOutput, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result, Usage,
+    Ahead, CommandOutput, Conversation, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result,
+    Usage,
+    conversation::Talk,
     door::{Door, Way},
     engine::{Engine, Place},
     pulse::{Loss, Pulse},
@@ -87,7 +89,7 @@ impl<A: Access> Machine<A> {
     }
 }
 
-fn nothing_listens(error: &io::Error) -> bool {
+pub fn nothing_listens(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound};
     matches!(error.kind(), NotFound | ConnectionRefused | BrokenPipe | ConnectionReset)
 }
@@ -198,6 +200,20 @@ impl<A: Access> Host for Machine<A> {
     async fn socket(&self, path: &Path, request: &[u8], deadline: Span) -> Result<Option<Bytes>> {
         let what = format!("a request to {}", path.display());
         self.within(what, deadline, self.exchange(path, request)).await
+    }
+    async fn converse(&self, path: &Path) -> Result<Option<Box<dyn Conversation>>> {
+        let door = self.access.door(path).await?;
+        match door.open().await {
+            Ok(stream) => {
+                let (place, pulse) = (self.place.clone(), Arc::clone(&self.pulse));
+                Ok(Some(Box::new(Talk { place, pulse, path: path.to_owned(), stream })))
+            }
+            Err(error) if nothing_listens(&error) => Ok(None),
+            Err(error) => {
+                let what = format!("a connection to {}", path.display());
+                Err(HostError::Local { host: self.place.host.clone(), what, why: error.to_string() })
+            }
+        }
     }
     async fn shell(&self, command: &str, stdin: Bytes, deadline: Span) -> Result<CommandOutput> {
         self.meter.sent(stdin.len());

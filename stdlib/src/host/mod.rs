@@ -17,6 +17,7 @@ use futures_util::stream::BoxStream;
 use crate::model::{HostName, Span};
 
 mod connect;
+mod conversation;
 mod door;
 mod engine;
 mod error;
@@ -29,6 +30,7 @@ mod ssh;
 mod usage;
 
 pub use connect::connect;
+pub use conversation::Conversation;
 pub use error::HostError;
 
 pub type Result<T> = std::result::Result<T, HostError>;
@@ -193,6 +195,8 @@ pub trait Host: Send + Sync {
     /// Sends `request` to a Unix socket of the host and returns all it answers before closing; `None` when nothing
     /// listens there.
     async fn socket(&self, path: &Path, request: &[u8], deadline: Span) -> Result<Option<Bytes>>;
+    /// Connects to a Unix socket of the host that is to be asked several times; `None` when nothing listens there.
+    async fn converse(&self, path: &Path) -> Result<Option<Box<dyn Conversation>>>;
     /// Runs a shell command as the SSH user.
     async fn shell(&self, command: &str, stdin: Bytes, deadline: Span) -> Result<CommandOutput>;
     /// Tries to take the named lock.
