@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::future::try_join_all;
 use stdlib::{
     failure::Failure,
     host::{self, Host, Hosts},
@@ -51,7 +50,7 @@ pub async fn build(
     rebuild: Rebuild,
     say: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Built, CliError> {
-    let platform = platform(hosts).await?;
+    let platform = platform(hosts)?;
     let builds = project.builds();
     let services = image::resolve(&project.compose, &builds, operator, &platform, rebuild, say);
     let ingress = async {
@@ -69,14 +68,13 @@ pub async fn build(
 }
 
 /// The platform that all hosts report.
-async fn platform(hosts: &Hosts) -> Result<String, CliError> {
-    let platforms = try_join_all(hosts.iter().map(|host| async { Ok((host.name(), host.info().await?.platform)) }));
-    let platforms: Vec<(&HostName, String)> = platforms.await.map_err(|error| CliError::Hosts(vec![error]))?;
-    let (first, platform) = platforms.first().expect("an environment has a host");
-    if let Some((other, differs)) = platforms.iter().find(|(_, other)| other != platform) {
+fn platform(hosts: &Hosts) -> Result<String, CliError> {
+    let mut platforms = hosts.iter().map(|host| (host.name(), host.platform()));
+    let (first, platform) = platforms.next().expect("an environment has a host");
+    if let Some((other, differs)) = platforms.find(|(_, other)| *other != platform) {
         let message =
             format!("hosts of one environment have two platforms: {first} is {platform}, {other} is {differs}");
         return Err(Failure::new(message).hint("give each platform an environment of its own").into());
     }
-    Ok(platform.clone())
+    Ok(platform)
 }

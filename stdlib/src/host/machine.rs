@@ -112,6 +112,10 @@ impl<A: Access> Host for Machine<A> {
         self.meter.usage()
     }
 
+    fn platform(&self) -> String {
+        self.engine.platform().to_owned()
+    }
+
     async fn info(&self) -> Result<EngineInfo> {
         self.engine.info().await
     }

@@ -145,6 +145,9 @@ pub trait Host: Send + Sync {
     fn name(&self) -> &HostName;
     fn usage(&self) -> Usage;
 
+    /// The engine's, such as `linux/amd64`: it has said so when it was connected to.
+    fn platform(&self) -> String;
+
     // --- the engine: questions
     async fn info(&self) -> Result<EngineInfo>;
     /// All containers, also stopped ones.

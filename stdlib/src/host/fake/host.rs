@@ -105,6 +105,10 @@ impl Host for FakeHost {
         self.lock_state().usage
     }
 
+    fn platform(&self) -> String {
+        self.lock_state().info.platform.clone()
+    }
+
     async fn info(&self) -> Result<EngineInfo> {
         self.call("info", "", "what it is", |state| Ok(state.info.clone()))
     }
