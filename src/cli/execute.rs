@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stdlib::{
     failure::Failure,
     host::{Ahead, Host},
-    image::Rebuild,
+    image::{Rebuild, Source},
     model::Transfer,
 };
 
@@ -13,7 +13,8 @@ use super::{
     CliError, Exit, Global,
     confirm::confirm,
     deploy::How,
-    images, lock,
+    images::{self, Images},
+    lock,
     perform::{Performance, perform},
     prepare::{self, Ready, Request},
     reporting::Reporting,
@@ -63,6 +64,10 @@ async fn carry_out(
         lock::look(session, &run, what, how.wait),
         prepare::images(session, &operator, request, *rebuild, reporting.events(), || expect_images(session)),
     )?;
+    let source = Arc::new(Source::new(operator));
+    if let (Images::Built(built), Transfer::Direct) = (&images, &session.project.topology.transfer) {
+        built.made.iter().for_each(|image| source.export_ahead(image));
+    }
     let (ready, guard) = match how.consent() {
         Consent::Given => {
             let guard = lock::take(session, &run, what, how.wait).await?;
@@ -93,7 +98,7 @@ async fn carry_out(
     if how.consent() == Consent::Given {
         reporting.plan(&ready.plan, &ready.log).await;
     }
-    let performance = Performance { ready, run, operator, guard, limit: how.limit };
+    let performance = Performance { ready, run, source, guard, limit: how.limit };
     perform(session, performance, reporting).await
 }
 

@@ -24,6 +24,8 @@ pub enum Images {
 pub struct Built {
     pub services: BTreeMap<ServiceName, Image>,
     pub ingress: Option<Image>,
+    /// Those that were not there and have been built or pulled just now.
+    pub made: Vec<Image>,
 }
 
 impl Images {
@@ -61,10 +63,11 @@ pub async fn build(
         let service = ServiceName::new("ingress").expect("a valid name");
         let request = [BuildRequest { service: service.clone(), source: settings.image.clone(), build: None }];
         let resolved = image::resolve(&project.compose, &request, operator, &platform, Rebuild::Changed, say).await;
-        Ok::<_, Failure>(resolved?.remove(&service))
+        Ok::<_, Failure>(Some(resolved?))
     };
     let (services, ingress) = tokio::try_join!(services, ingress)?;
-    Ok(Built { services, ingress })
+    let ingress = ingress.and_then(|resolved| resolved.images.into_values().next());
+    Ok(Built { services: services.images, ingress, made: services.made })
 }
 
 /// The platform that all hosts report.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use stdlib::{
-    host::{Ahead, Host, LockGuard},
+    host::{Ahead, LockGuard},
+    image::Source,
     model::{Route, RunId, Tls},
     plan::Plan,
 };
@@ -20,7 +21,7 @@ use crate::{
 pub struct Performance {
     pub ready: Ready,
     pub run: RunId,
-    pub operator: Arc<dyn Host>,
+    pub source: Arc<Source>,
     pub guard: Box<dyn LockGuard>,
     /// Hosts that are changed at once.
     pub limit: usize,
@@ -49,7 +50,7 @@ impl Performance {
             release: plan.release.clone().map(Arc::new),
             plan: Arc::new(plan),
             hosts: session.hosts.clone(),
-            builder: Some(self.operator),
+            source: Some(self.source),
             run: self.run,
             values: Arc::new(values),
             identity: Arc::new(identity),

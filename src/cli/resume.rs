@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stdlib::{failure::Failure, model::RunId};
+use stdlib::{failure::Failure, image::Source, model::RunId};
 
 use super::{
     CliError, Exit, Global,
@@ -68,7 +68,13 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
         })?;
         let journal = directory.reopen(&history).map_err(anyhow::Error::from)?;
         let ready = Ready { plan, values, identity, log: Vec::new() };
-        let performance = Performance { ready, run: run.clone(), operator, guard, limit: args.how.limit };
+        let performance = Performance {
+            ready,
+            run: run.clone(),
+            source: Arc::new(Source::new(operator)),
+            guard,
+            limit: args.how.limit,
+        };
         let execution = performance.execution(&session, journal, &reporting);
         let plan = Arc::clone(&execution.plan);
         let ended = engine::resume(execution, &history).await.map_err(anyhow::Error::from)?;

@@ -1,11 +1,12 @@
 //! `stagecraft deploy --plan FILE`: runs a plan that was saved.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use stdlib::{
     facts::{Facts, fingerprint},
     failure::Failure,
+    image::Source,
     model::{Application, Identity, Route, Tls, Values},
     plan::Plan,
 };
@@ -41,7 +42,8 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
         let guard = lock::take(&session, &run, "deploy", how.wait).await?;
         match restore(&session, plan).await {
             Ok(ready) => {
-                let performance = Performance { ready, run, operator, guard, limit: how.limit };
+                let performance =
+                    Performance { ready, run, source: Arc::new(Source::new(operator)), guard, limit: how.limit };
                 perform(&session, performance, reporting).await
             }
             Err(error) => {
