@@ -11,7 +11,7 @@ PID_FILE=$CACHE/dockerd-of-tests.pid
 LABTOOL=(--manifest-path "$LAB/labtool/Cargo.toml")
 
 # The end-to-end tests expect the lab where it stands by default.
-unset LAB_RUN NET PFX CG N DATA DOCKERD_ARGS DOCKERD_ARGS_3
+unset LAB_RUN NET PFX CG N DATA DATA_2 DOCKERD_ARGS DOCKERD_ARGS_3
 
 fast=
 case ${1:-} in

@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod config;
 pub mod engine;
+mod mirror;
 pub mod recipe;
 pub mod report;

@@ -9,13 +9,14 @@ mod shop;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shop::Shop;
 use stagecraft::engine::{self, Decode, Outcome};
 use stdlib::{
     facts::{Facts, HostFacts},
     failure::Failure,
-    model::{Application, HostName, Service, Strategy},
+    labels,
+    model::{Application, HostName, JobTime, Service, Strategy},
     operation::{AnyOperation, Context, Probe, Result},
     plan::{Change, Effect, Node, Plan},
 };
@@ -242,6 +243,61 @@ async fn a_removed_service_leaves_the_ingress_before_it_stops() {
 }
 
 #[tokio::test]
+async fn a_service_that_becomes_a_job_leaves_the_ingress_before_it_stops() {
+    let mut world = World::deployed().await;
+    let mut application = world.without_job(1).await;
+    let web = service(&mut application, "web");
+    (web.job, web.route, web.replicas) = (Some(JobTime::Manual), None, 1);
+    insta::assert_snapshot!(world.proven("deploy", application).await);
+}
+
+#[tokio::test]
+async fn a_service_that_becomes_a_job_gives_it_the_container_name() {
+    let mut world = World::deployed().await;
+    let mut application = world.shop.application(1).await;
+    let tools = service(&mut application, "migrate").image.clone();
+    application.services.retain(|service| service.name.as_str() != "migrate");
+    let db = service(&mut application, "db");
+    (db.job, db.image) = (Some(JobTime::Before), tools);
+    insta::assert_snapshot!(world.done("deploy", application).await);
+}
+
+/// Such as one that an interrupted run has left.
+#[tokio::test]
+async fn what_a_job_has_left_goes_when_it_becomes_a_service() {
+    let mut world = World::deployed().await;
+    leave_job(&world, "shop-migrate-r1-1", "migrate").await;
+    let mut application = world.shop.application(1).await;
+    let image = service(&mut application, "web").image.clone();
+    let migrate = service(&mut application, "migrate");
+    (migrate.job, migrate.image) = (None, image);
+    insta::assert_snapshot!(world.proven("deploy", application).await);
+    let facts = world.facts().await;
+    assert!(facts.hosts[0].containers.iter().all(|container| container.name != "shop-migrate-r1-1"));
+}
+
+#[tokio::test]
+async fn what_a_removed_job_has_left_goes() {
+    let mut world = World::deployed().await;
+    leave_job(&world, "shop-seed-r1-1", "seed").await;
+    let application = world.without_job(2).await;
+    world.proven("deploy", application).await;
+    let facts = world.facts().await;
+    assert!(facts.hosts[0].containers.iter().all(|container| container.name != "shop-seed-r1-1"));
+}
+
+/// A container of a job that has ended.
+async fn leave_job(world: &World, container: &str, job: &str) {
+    world.shop.fakes[0].add_image("left:1");
+    let labels = json!({
+        "com.docker.compose.project": "shop", labels::ROLE: labels::role::JOB, labels::SERVICE: job, labels::REPLICA: "1",
+        labels::CONFIG: "hash", labels::RELEASE: "1", labels::RUN: "run-0",
+    });
+    let body = serde_json::from_value(json!({ "Image": "left:1", "Labels": labels })).unwrap();
+    world.shop.fakes[0].host().create_container(container, body).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_service_leaves_a_host_that_it_is_not_placed_on_any_more() {
     let mut world = World::deployed().await;
     let mut application = world.without_job(1).await;
@@ -279,6 +335,26 @@ async fn a_route_alone_is_switched_without_a_new_container() {
     let mut application = world.without_job(1).await;
     service(&mut application, "web").route.as_mut().unwrap().path = "/shop".into();
     insta::assert_snapshot!(world.proven("deploy", application).await);
+}
+
+#[tokio::test]
+async fn an_address_that_another_project_has_taken_since_is_named() {
+    let mut world = World::deployed().await;
+    let application = world.without_job(2).await;
+    let plan = world.plan("deploy", application.clone()).await;
+    let starts = plan.root.operations().find(|planned| planned.title == "start shop-web-r2-1").unwrap();
+    let endpoints = starts.args["spec"]["networks"].as_array().unwrap();
+    let address = endpoints.last().unwrap()["address"].as_str().unwrap().to_owned();
+    let host = world.shop.fakes[0].host();
+    world.shop.fakes[0].add_image("blog:1");
+    let endpoint = json!({ "IPAMConfig": { "IPv4Address": address } });
+    let networking = json!({ "EndpointsConfig": { "stagecraft-ingress": endpoint } });
+    let body = serde_json::from_value(json!({ "Image": "blog:1", "NetworkingConfig": networking })).unwrap();
+    host.create_container("blog-web-r1-1", body).await.unwrap();
+    host.start_container("blog-web-r1-1").await.unwrap();
+    let why = format!("shop-web-r2-1 cannot have its address {address} on web-001: blog-web-r1-1 has it since");
+    assert_eq!(world.run(&plan, engine::library()).await, Err((Outcome::PutBack, vec![why])));
+    world.done("deploy", application).await;
 }
 
 /// Nothing sees a dead container ready again, so that no undo may wait for it.

@@ -77,6 +77,8 @@ impl Shop {
             identity: Arc::new(self.identity.clone()),
             lock: None,
             journal: directory.journal().unwrap(),
+            mirror: None,
+            assume: None,
             limit: engine::HOSTS_AT_ONCE,
             timing: Timing::default(),
             cancel: CancellationToken::new(),

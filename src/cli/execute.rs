@@ -18,6 +18,7 @@ use super::{
     perform::{Performance, perform},
     prepare::{self, Ready, Request},
     reporting::Reporting,
+    saved,
     session::Session,
 };
 use crate::config::Project;
@@ -98,7 +99,7 @@ async fn carry_out(
     if how.consent() == Consent::Given {
         reporting.plan(&ready.plan, &ready.log).await;
     }
-    let performance = Performance { ready, run, source, guard, limit: how.limit };
+    let performance = Performance { what: what.clone(), ready, run, source, guard, limit: how.limit, assume: None };
     perform(session, performance, reporting).await
 }
 
@@ -113,15 +114,20 @@ fn expect_images(session: &Session) {
 /// The plan that was shown, if the hosts are still as it found them.
 fn same(shown: &Ready, now: Ready) -> Result<Ready, CliError> {
     let differs = now.plan.fingerprints.iter().find(|(host, print)| shown.plan.fingerprints.get(host) != Some(print));
+    let again = "look at the plan again, and decide anew";
     match differs {
-        None if (&now.plan.reads, &now.plan.changes) != (&shown.plan.reads, &shown.plan.changes) => {
-            let what = "what the recipe has asked has another answer since the plan was shown";
-            Err(Failure::new(what).hint("look at the plan again, and decide anew").into())
+        None if now.plan.reads != shown.plan.reads => {
+            let questions = saved::differing(&shown.plan.reads, &now.plan.reads);
+            Err(Failure::new(format!("since the plan was shown another answer has come: {questions}"))
+                .hint(again)
+                .into())
+        }
+        None if now.plan.changes != shown.plan.changes => {
+            Err(Failure::new("the plan is another one than was shown").hint(again).into())
         }
         None => Ok(now),
-        Some((host, _)) => Err(Failure::new(format!("{host} has changed since the plan was shown"))
-            .on(host)
-            .hint("look at the plan again, and decide anew")
-            .into()),
+        Some((host, _)) => {
+            Err(Failure::new(format!("{host} has changed since the plan was shown")).on(host).hint(again).into())
+        }
     }
 }

@@ -32,6 +32,7 @@ mod ssh;
 mod state;
 mod status;
 mod table;
+mod undo;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -89,6 +90,7 @@ enum Command {
     Rollback(rollback::Args),
     Run(run::Args),
     Resume(resume::Args),
+    Undo(undo::Args),
     Status(status::Args),
     Releases(releases::Args),
     Runs(runs::Args),
@@ -128,6 +130,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Rollback(args) => rollback::run(&args, global).await,
         Command::Run(args) => run::run(&args, global).await,
         Command::Resume(args) => resume::run(&args, global).await,
+        Command::Undo(args) => undo::run(&args, global).await,
         Command::Status(args) => status::run(&args, global).await,
         Command::Releases(args) => releases::run(&args, global).await,
         Command::Runs(args) => runs::run(&args, global),

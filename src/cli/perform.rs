@@ -10,21 +10,31 @@ use stdlib::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, Exit, prepare::Ready, reporting::Reporting, session::Session, state};
+use super::{
+    CliError, Exit,
+    prepare::{Ready, author},
+    reporting::Reporting,
+    session::Session,
+    state,
+};
 use crate::{
     config::Project,
-    engine::{self, Ended, Execution, Journal, Outcome, RunDirectory, Timing},
+    engine::{self, Assume, Ended, Execution, Journal, Outcome, RunDirectory, Timing},
+    mirror::{Copy, Deed, Line, Opening},
     report::Summary,
 };
 
 /// All that a run needs.
 pub struct Performance {
+    /// The command, recipe or pipeline, for the audit.
+    pub what: String,
     pub ready: Ready,
     pub run: RunId,
     pub source: Arc<Source>,
     pub guard: Box<dyn LockGuard>,
     /// Hosts that are changed at once.
     pub limit: usize,
+    pub assume: Option<Assume>,
 }
 
 pub async fn perform(session: &Session, performance: Performance, reporting: Reporting) -> Result<Exit, CliError> {
@@ -35,18 +45,41 @@ pub async fn perform(session: &Session, performance: Performance, reporting: Rep
     }
     session.open_ahead(Ahead::Locks);
     let directory = RunDirectory::create(&state::directory(&session.project.directory), &run, plan);
-    let journal = directory.and_then(|directory| directory.journal()).map_err(anyhow::Error::from)?;
-    let execution = performance.execution(session, journal, &reporting);
+    let directory = directory.map_err(anyhow::Error::from)?;
+    let journal = directory.journal().map_err(anyhow::Error::from)?;
+    let execution = performance.execution(session, &directory, journal, Deed::Began, &reporting).await?;
     let plan = Arc::clone(&execution.plan);
     let ended = engine::execute(execution).await;
     Ok(finish(session, &plan, run, Some(ended), reporting).await)
 }
 
 impl Performance {
-    /// What the engine takes: a run from its beginning, or by its journal one that goes on.
-    pub fn execution(self, session: &Session, journal: Journal, reporting: &Reporting) -> Execution {
+    /// What the engine takes: a run from its beginning, or by its journal one that goes on. From here on others can see it.
+    pub async fn execution(
+        self,
+        session: &Session,
+        directory: &RunDirectory,
+        journal: Journal,
+        deed: Deed,
+        reporting: &Reporting,
+    ) -> Result<Execution, CliError> {
         let Ready { plan, values, identity, .. } = self.ready;
-        Execution {
+        let mut line = Line::new(deed, self.run.clone(), author(), self.what);
+        line.release = plan.release.as_ref().map(|release| release.id.to_string());
+        let topology = &session.project.topology;
+        let opening = Opening {
+            home: Arc::clone(session.host(&topology.home)),
+            compose_project: session.project.compose.project.clone(),
+            line,
+        };
+        let mirror = match Copy::open(opening, directory).await {
+            Ok(mirror) => mirror,
+            Err(failure) => {
+                self.guard.release().await;
+                return Err(failure.into());
+            }
+        };
+        Ok(Execution {
             release: plan.release.clone().map(Arc::new),
             plan: Arc::new(plan),
             hosts: session.hosts.clone(),
@@ -56,12 +89,14 @@ impl Performance {
             identity: Arc::new(identity),
             lock: Some(self.guard),
             journal,
+            mirror: Some(Box::new(mirror)),
+            assume: self.assume,
             limit: self.limit,
             timing: Timing::default(),
             decode: engine::library(),
             cancel: cancelled_by_the_user(),
             events: reporting.events().clone(),
-        }
+        })
     }
 }
 
@@ -85,7 +120,7 @@ fn cancelled_by_the_user() -> CancellationToken {
 pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<Ended>, reporting: Reporting) -> Exit {
     let outcome = ended.as_ref().map_or(Outcome::Done, |ended| ended.outcome);
     let exit = match outcome {
-        Outcome::Done => Exit::Done,
+        Outcome::Done | Outcome::Undone => Exit::Done,
         Outcome::PutBack => Exit::PutBack,
         Outcome::Left => Exit::Left,
         Outcome::Cancelled => Exit::Cancelled,

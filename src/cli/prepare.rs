@@ -81,6 +81,7 @@ pub async fn images(
 pub async fn plan(session: &Session, images: &Images, request: &Request, run: &RunId) -> Result<Ready, CliError> {
     let facts = Arc::new(session.facts().await?);
     let project = &session.project;
+    facts.check_home(&project.topology.home)?;
     let identity = identity::of(project, &facts)?;
     let application = match images {
         Images::Built(built) => project.application(&built.services, &identity.key),
@@ -115,7 +116,7 @@ pub async fn plan(session: &Session, images: &Images, request: &Request, run: &R
 }
 
 fn live<'a>(project: &Project, facts: &'a Facts) -> Result<&'a Release, CliError> {
-    facts.host(&project.topology.home).and_then(|host| host.state.live()).ok_or_else(|| {
+    facts.live(&project.topology.home).ok_or_else(|| {
         Failure::new(format!("{} has no release to go back from", project.topology.environment))
             .hint("make the first one: `stagecraft deploy`")
             .into()

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{CliError, Exit, Global, project, session::Session, table};
 
-/// List the releases kept on the home host, the live one marked
+/// List the releases that are kept, the live one marked
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -12,28 +12,30 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
     let session = Session::connect(project::load(global).await?).await?;
     let facts = session.facts().await?;
     let home = &session.project.topology.home;
-    let state = facts.host(home).map(|host| host.state.clone()).unwrap_or_default();
-    // A staged record with a number above the live one never became a release.
-    let live = state.current.unwrap_or(0);
-    let releases = state.releases.iter().filter(|release| release.id.number <= live);
+    let checked = facts.check_home(home);
+    session.close().await;
+    checked?;
+    // The live one first.
+    let releases = facts.history(home);
+    let live = releases.first().map(|release| release.id.number);
     if global.json {
-        for release in releases {
+        for release in releases.iter().rev() {
             println!(
                 "{}",
                 json!({
                     "type": "release", "version": 1, "release": release.id.to_string(), "number": release.id.number,
-                    "live": release.id.number == live, "predecessor": release.predecessor, "created": release.created,
+                    "live": Some(release.id.number) == live, "predecessor": release.predecessor, "created": release.created,
                     "author": release.author, "run": release.run,
                 })
             );
         }
     } else {
         let rows: Vec<Vec<String>> = releases
-            .rev()
+            .iter()
             .map(|release| {
                 vec![
                     release.id.to_string(),
-                    if release.id.number == live { "live".into() } else { String::new() },
+                    if Some(release.id.number) == live { "live".into() } else { String::new() },
                     release.created.clone(),
                     release.author.clone(),
                 ]
@@ -45,6 +47,5 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
             table::print(&["RELEASE", "", "CREATED", "BY"], &rows);
         }
     }
-    session.close().await;
     Ok(Exit::Done)
 }

@@ -1,8 +1,8 @@
-//! `stagecraft resume`.
+//! `stagecraft resume`, and what `undo` shares with it.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use stdlib::{failure::Failure, image::Source, model::RunId};
+use stdlib::{facts::Facts, failure::Failure, host::Host, image::Source, model::RunId, plan::Plan};
 
 use super::{
     CliError, Exit, Global,
@@ -14,81 +14,214 @@ use super::{
     prepare::Ready,
     project,
     reporting::Reporting,
-    saved, state,
+    saved,
+    session::Session,
+    state,
 };
-use crate::engine::{self, RunDirectory};
+use crate::{
+    engine::{self, Assume, Heading, History, RunDirectory, parse_plan},
+    mirror::{self, Bundle, Deed},
+};
 
-/// Go on with a run that was cut off
+/// Go on with a run that was cut off, from this or another machine
 ///
 /// What is done already is not done again; what may have happened is asked of the hosts. A run that had begun to go back goes
-/// on going back.
+/// on going back. A run of another machine is taken over from the environment's home host.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run (`stagecraft runs`); by default the newest
+    /// The run (`stagecraft runs`); by default the environment's newest
     run: Option<String>,
+    /// Your word on what may have happened and cannot be asked of a host, such as a command
+    #[arg(long, value_name = "ANSWER")]
+    assume: Option<Assume>,
     #[command(flatten)]
     how: How,
 }
 
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
-    let project = project::load(global).await?;
-    let state = state::directory(&project.directory);
-    let run = chosen(args.run.as_deref(), &state)?;
-    let directory = RunDirectory::open(&state, &run).map_err(anyhow::Error::from)?;
-    let history = directory.history().map_err(anyhow::Error::from)?;
-    if let Some((_, outcome)) = history.ended() {
-        return Err(CliError::usage(
-            format!("run {run} has ended already: {}", outcome.words()),
-            "start anew: `stagecraft deploy`",
-        ));
+    let order = Order { run: args.run.as_deref(), heading: Heading::Onward, assume: args.assume, how: &args.how };
+    go_on(&order, global).await
+}
+
+/// Which run is to go on, and which way.
+pub struct Order<'a> {
+    pub run: Option<&'a str>,
+    pub heading: Heading,
+    pub assume: Option<Assume>,
+    pub how: &'a How,
+}
+
+impl Order<'_> {
+    fn what(&self) -> &'static str {
+        match self.heading {
+            Heading::Onward => "resume",
+            Heading::Back => "undo",
+        }
     }
-    let plan = directory.plan().map_err(anyhow::Error::from)?;
-    let mut reporting = Reporting::start(global);
+
+    fn deed(&self) -> Deed {
+        match self.heading {
+            Heading::Onward => Deed::Resumed,
+            Heading::Back => Deed::Undone,
+        }
+    }
+
+    fn question(&self, run: &RunId) -> String {
+        match self.heading {
+            Heading::Onward => format!("Go on with run {run}?"),
+            Heading::Back => format!("Put back what run {run} has changed?"),
+        }
+    }
+}
+
+pub async fn go_on(order: &Order<'_>, global: &Global) -> Result<Exit, CliError> {
+    let (session, operator) = connect(project::load(global).await?).await?;
+    let done = carry_out(&session, operator, order, Reporting::start(global)).await;
+    session.close().await;
+    done
+}
+
+async fn carry_out(
+    session: &Session,
+    operator: Arc<dyn Host>,
+    order: &Order<'_>,
+    mut reporting: Reporting,
+) -> Result<Exit, CliError> {
+    let kept = Kept { directory: state::directory(&session.project.directory), session };
+    let run = kept.chosen(order.run).await?;
+    let (plan, history) = kept.read(&run).await?;
+    if let Some((_, outcome)) = history.ended()
+        && (order.heading == Heading::Onward || outcome != engine::Outcome::Left)
+    {
+        let next = match outcome {
+            engine::Outcome::Done => "go back to the release before: `stagecraft rollback`",
+            _ => "start anew: `stagecraft deploy`",
+        };
+        return Err(CliError::usage(format!("run {run} has ended already: {}", outcome.words()), next));
+    }
     reporting.plan(&plan, &[]).await;
-    if args.how.consent() == Consent::Ask && !confirm(&format!("Go on with run {run}?"), "resume")? {
+    if order.how.consent() == Consent::Ask && !confirm(&order.question(&run), order.what())? {
         return Ok(Exit::Cancelled);
     }
-    let (session, operator) = connect(project).await?;
-    let done = async {
-        let guard = lock::take(&session, &run, "resume", args.how.wait).await?;
+    let guard = lock::take(session, &run, order.what(), order.how.wait).await?;
+    let prepared = async {
+        // What was read without the lock may have moved on since.
+        let (directory, history) = kept.take_over(&run).await?;
         let facts = session.facts().await?;
-        if let Some(release) = &plan.release {
-            let live = facts.host(&session.project.topology.home).and_then(|home| home.state.current);
-            if live != release.predecessor && live != Some(release.id.number) {
-                let live = live.map_or("no release".to_owned(), |number| format!("release {number}"));
-                let what = format!("run {run} cannot go on: {live} has gone live since");
-                guard.release().await;
-                return Err(Failure::new(what).hint("start anew: `stagecraft deploy`").into());
-            }
-        }
+        still_its_turn(session, &facts, &run, &plan)?;
         let identity = identity::of(&session.project, &facts)?;
         let values = saved::values(&session.project, &plan, &identity, &facts).map_err(|moved| {
             Failure::new(format!("run {run} cannot go on: {moved} has changed since, and no host has its value"))
                 .hint("start anew: `stagecraft deploy`")
         })?;
         let journal = directory.reopen(&history).map_err(anyhow::Error::from)?;
-        let ready = Ready { plan, values, identity, log: Vec::new() };
-        let performance = Performance {
-            ready,
-            run: run.clone(),
-            source: Arc::new(Source::new(operator)),
-            guard,
-            limit: args.how.limit,
-        };
-        let execution = performance.execution(&session, journal, &reporting);
-        let plan = Arc::clone(&execution.plan);
-        let ended = engine::resume(execution, &history).await.map_err(anyhow::Error::from)?;
-        Ok(finish(&session, &plan, run, Some(ended), reporting).await)
+        Ok((directory, history, journal, Ready { plan, values, identity, log: Vec::new() }))
     };
-    let done = done.await;
-    session.close().await;
-    done
+    let (directory, history, journal, ready) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            guard.release().await;
+            return Err(error);
+        }
+    };
+    let (what, limit) = (order.what().to_owned(), order.how.limit);
+    let performance = Performance {
+        what,
+        ready,
+        run: run.clone(),
+        source: Arc::new(Source::new(operator)),
+        guard,
+        limit,
+        assume: order.assume,
+    };
+    let execution = performance.execution(session, &directory, journal, order.deed(), &reporting).await?;
+    let plan = Arc::clone(&execution.plan);
+    let ended = engine::resume(execution, &history, order.heading).await.map_err(anyhow::Error::from)?;
+    Ok(finish(session, &plan, run, Some(ended), reporting).await)
 }
 
-fn chosen(named: Option<&str>, directory: &std::path::Path) -> Result<RunId, CliError> {
-    if let Some(name) = named {
-        return RunId::new(name).map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`"));
+/// The release that the run would follow, or its own, must be the live one.
+fn still_its_turn(session: &Session, facts: &Facts, run: &RunId, plan: &Plan) -> Result<(), CliError> {
+    let Some(release) = &plan.release else { return Ok(()) };
+    let live = facts.host(&session.project.topology.home).and_then(|home| home.state.current);
+    if live == release.predecessor || live == Some(release.id.number) {
+        return Ok(());
     }
-    let runs = RunDirectory::list(directory).map_err(anyhow::Error::from)?;
-    runs.into_iter().next().ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))
+    let live = live.map_or("no release".to_owned(), |number| format!("release {number}"));
+    let what = format!("run {run} cannot go on: {live} has gone live since");
+    Err(Failure::new(what).hint("start anew: `stagecraft deploy`").into())
+}
+
+/// What this machine and the environment's home host keep of runs.
+struct Kept<'a> {
+    directory: PathBuf,
+    session: &'a Session,
+}
+
+impl Kept<'_> {
+    fn home(&self) -> &Arc<dyn Host> {
+        self.session.host(&self.session.project.topology.home)
+    }
+
+    async fn bundle(&self, run: &RunId) -> Result<Option<Bundle>, CliError> {
+        Ok(mirror::fetch(self.home(), &self.session.project.compose.project, run).await?)
+    }
+
+    /// The run that is named, or the newest that this machine or the environment knows.
+    async fn chosen(&self, named: Option<&str>) -> Result<RunId, CliError> {
+        if let Some(name) = named {
+            return RunId::new(name).map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`"));
+        }
+        let here = RunDirectory::list(&self.directory).map_err(anyhow::Error::from)?.into_iter().next();
+        let audit = mirror::read_audit(self.home(), &self.session.project.compose.project).await?;
+        let there = audit.lines().ok().and_then(|lines| lines.into_iter().map(|line| line.run).max());
+        // Ids sort by the time they were made.
+        here.max(there).ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))
+    }
+
+    async fn read(&self, run: &RunId) -> Result<(Plan, History), CliError> {
+        match RunDirectory::open(&self.directory, run) {
+            Ok(directory) => {
+                let plan = directory.plan().map_err(anyhow::Error::from)?;
+                Ok((plan, directory.history().map_err(anyhow::Error::from)?))
+            }
+            Err(_) => {
+                let bundle = self.bundle(run).await?.ok_or_else(|| unknown(run))?;
+                let plan =
+                    parse_plan(&bundle.plan, "the plan on the home host".as_ref()).map_err(anyhow::Error::from)?;
+                let history = History::read(&bundle.journal).map_err(|broken| {
+                    Failure::new(format!("the journal of run {run} on the home host, {broken}"))
+                        .hint("start anew: `stagecraft deploy`")
+                })?;
+                Ok((plan, history))
+            }
+        }
+    }
+
+    /// The run's directory, up to date: under the lock.
+    async fn take_over(&self, run: &RunId) -> Result<(RunDirectory, History), CliError> {
+        let bundle = self.bundle(run).await?;
+        let directory = match (RunDirectory::open(&self.directory, run), bundle) {
+            (Ok(directory), bundle) => {
+                let here = directory.bytes().map_err(anyhow::Error::from)?;
+                if bundle.is_some_and(|bundle| !here.starts_with(&bundle.journal)) {
+                    let what = format!("run {run} was gone on with from another machine");
+                    return Err(Failure::new(what)
+                        .hint("see it: `stagecraft runs`; or start anew: `stagecraft deploy`")
+                        .into());
+                }
+                directory
+            }
+            (Err(_), Some(bundle)) => RunDirectory::receive(&self.directory, run, &bundle.plan, &bundle.journal)
+                .await
+                .map_err(anyhow::Error::from)?,
+            (Err(_), None) => return Err(unknown(run)),
+        };
+        let history = directory.history().map_err(anyhow::Error::from)?;
+        Ok((directory, history))
+    }
+}
+
+fn unknown(run: &RunId) -> CliError {
+    CliError::usage(format!("there is no run {run}, here or on the home host"), "see them: `stagecraft runs`")
 }

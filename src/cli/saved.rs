@@ -1,14 +1,16 @@
 //! `stagecraft deploy --plan FILE`: runs a plan that was saved.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use futures_util::future::try_join_all;
 use stdlib::{
     facts::{Facts, fingerprint},
     failure::Failure,
+    host::Hosts,
     image::Source,
     model::{Application, Identity, Route, Tls, Values},
-    plan::Plan,
+    plan::{Plan, Question, Read},
 };
 
 use super::{
@@ -23,7 +25,7 @@ use super::{
     reporting::Reporting,
     session::Session,
 };
-use crate::{config::Project, engine};
+use crate::{config::Project, engine, recipe};
 
 pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliError> {
     let path = global.directory.join(file);
@@ -42,8 +44,16 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
         let guard = lock::take(&session, &run, "deploy", how.wait).await?;
         match restore(&session, plan).await {
             Ok(ready) => {
-                let performance =
-                    Performance { ready, run, source: Arc::new(Source::new(operator)), guard, limit: how.limit };
+                let (what, limit) = ("deploy --plan".to_owned(), how.limit);
+                let performance = Performance {
+                    what,
+                    ready,
+                    run,
+                    source: Arc::new(Source::new(operator)),
+                    guard,
+                    limit,
+                    assume: None,
+                };
                 perform(&session, performance, reporting).await
             }
             Err(error) => {
@@ -85,11 +95,39 @@ async fn restore(session: &Session, plan: Plan) -> Result<Ready, CliError> {
             .hint(again)
             .into());
     }
+    let reads = ask_again(&plan.reads, &session.hosts).await?;
+    if reads != plan.reads {
+        let questions = differing(&plan.reads, &reads);
+        let failure =
+            Failure::new(format!("the plan is out of date: another answer has come since it was made: {questions}"));
+        return Err(failure.hint(again).into());
+    }
     let identity = identity::of(&session.project, &facts)?;
     let values = values(&session.project, &plan, &identity, &facts).map_err(|moved| {
         Failure::new(format!("the plan is out of date: {moved} has changed since it was made")).hint(again)
     })?;
     Ok(Ready { plan, values, identity, log: Vec::new() })
+}
+
+/// What the recipe asked, with today's answers. All are asked at once.
+async fn ask_again(reads: &[Read], hosts: &Hosts) -> Result<Vec<Read>, Failure> {
+    let asked = reads.iter().map(|Read { question, .. }| async move {
+        let answer = recipe::ask(question, hosts).await.map_err(|failure| {
+            let message = format!("what the plan was made from cannot be asked again: {}", failure.message);
+            let hint = failure.hint.or_else(|| Some("see that it answers, and try again".to_owned()));
+            Failure { message, hint, ..failure }
+        })?;
+        Ok(Read { question: question.clone(), answer })
+    });
+    try_join_all(asked).await
+}
+
+/// The questions that have another answer, or stand on one side only: each once, for people.
+pub fn differing(before: &[Read], now: &[Read]) -> String {
+    let gone = before.iter().filter(|read| !now.contains(read));
+    let new = now.iter().filter(|read| !before.contains(read));
+    let questions: BTreeSet<&Question> = gone.chain(new).map(|read| &read.question).collect();
+    questions.into_iter().map(|question| format!("`{question}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The values that the plan was made with: today's, or those of a kept release. The error names what has moved.
@@ -118,4 +156,41 @@ fn moved(application: &Application, values: &Values, identity: &Identity) -> Opt
         let name = names.into_iter().find(|name| service.environment.get(*name) != now.get(*name))?;
         Some(format!("{name} of service {}", service.name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+    use stdlib::{
+        host::{CommandOutput, Hosts, fake::FakeHost},
+        plan::{Question, Read},
+    };
+
+    use super::{ask_again, differing};
+
+    fn read(question: &str, answer: &str) -> Read {
+        Read { question: Question::try_from(question.to_owned()).unwrap(), answer: json!(answer) }
+    }
+
+    // spec: plan.saved
+    #[tokio::test]
+    async fn answers_are_asked_again_and_those_that_differ_are_named() {
+        let host = FakeHost::new("web-1");
+        host.on_shell(|command, _| {
+            let (code, stdout) = if command == "false" { (1, "") } else { (0, "7\n") };
+            CommandOutput { code: Some(code), stdout: Bytes::from_static(stdout.as_bytes()), stderr: Bytes::new() }
+        });
+        let hosts = Hosts::new(vec![host.host()]);
+        let before = [read("web-1: cat version", "7"), read("web-1: cat count", "6"), read("web-1: cat count", "6")];
+        let now = ask_again(&before, &hosts).await.unwrap();
+        assert_eq!(now[0], before[0]);
+        assert_eq!(differing(&before, &now), "`web-1: cat count`");
+        let failure = ask_again(&[read("web-1: false", "")], &hosts).await.unwrap_err();
+        assert_eq!(
+            failure.message,
+            "what the plan was made from cannot be asked again: host web-1: `false` ended with 1"
+        );
+        assert_eq!(failure.hint.as_deref(), Some("see that it answers, and try again"));
+    }
 }

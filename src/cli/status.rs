@@ -24,11 +24,6 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn live(session: &Session, facts: &Facts) -> Option<String> {
-    let release = facts.host(&session.project.topology.home)?.state.live()?;
-    Some(release.id.to_string())
-}
-
 /// `in`, `out` or nothing for a container that no ingress has to do with.
 fn pool(host: &HostFacts, container: &ContainerFact) -> &'static str {
     if !container.addresses.contains_key(ingress::NETWORK) {
@@ -44,10 +39,12 @@ fn ours(host: &HostFacts) -> impl Iterator<Item = (&ContainerFact, &stdlib::fact
 
 fn print(session: &Session, facts: &Facts) {
     let topology = &session.project.topology;
-    match live(session, facts) {
-        Some(release) => println!("{} {}: release {release} is live\n", topology.project, topology.environment),
-        None => println!("{} {}: nothing is deployed yet\n", topology.project, topology.environment),
-    }
+    let live = match (facts.check_home(&topology.home), facts.live(&topology.home)) {
+        (Err(failure), _) => format!("{failure}; {}", failure.hint.as_deref().unwrap_or_default()),
+        (Ok(()), Some(release)) => format!("release {} is live", release.id),
+        (Ok(()), None) => "nothing is deployed yet".to_owned(),
+    };
+    println!("{} {}: {live}\n", topology.project, topology.environment);
     let mut rows = Vec::new();
     for host in &facts.hosts {
         for (container, ours) in ours(host) {

@@ -15,6 +15,8 @@ use super::{
 /// The longest host name of DNS, and the longest of its parts.
 const MAX_HOST: usize = 253;
 const MAX_LABEL: usize = 63;
+/// What ends a command of `HAProxy`'s runtime API, and so cannot stand in the key of a map.
+const ENDS_COMMAND: char = ';';
 
 /// A route that is valid by itself.
 #[derive(Debug, Clone)]
@@ -97,14 +99,29 @@ fn host_name(text: &str, span: &Range<usize>, findings: &mut Findings) -> Option
     None
 }
 
+/// What may stand in a URL's path.
+fn of_path(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@%".contains(c)
+}
+
+/// Whether a text is a path that HTTP can ask for, perhaps with a query.
+pub fn is_target(text: &str) -> bool {
+    text.chars().all(|c| of_path(c) || c == '?')
+}
+
 /// A path without a slash at its end, but for `/` itself.
 fn path_prefix(text: &str, span: &Range<usize>, findings: &mut Findings) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@%".contains(c);
     if !text.starts_with('/') {
         findings.error(span, format!("the path `{text}` does not begin with `/`")).help(format!("write `/{text}`"));
         return None;
     }
-    if !text.chars().all(plain) || text.contains("//") {
+    if text.contains(ENDS_COMMAND) {
+        findings
+            .error(span, format!("the ingress cannot route by a path with `{ENDS_COMMAND}`, as in `{text}`"))
+            .help("write the segments before it, such as `/api`");
+        return None;
+    }
+    if !text.chars().all(of_path) || text.contains("//") {
         findings
             .error(span, format!("`{text}` is not the beginning of a URL's path"))
             .help("write whole segments, such as `/api`; other characters are percent-encoded");

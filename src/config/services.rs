@@ -90,6 +90,10 @@ fn health(
             findings
                 .error(&path.span, format!("the path `{}` does not begin with `/`", path.value))
                 .help(format!("write `/{}`", path.value));
+        } else if !routes::is_target(&path.value) {
+            findings
+                .error(&path.span, format!("`{}` is not a URL's path", path.value))
+                .help("write a path such as `/up`, perhaps with a query; other characters are percent-encoded");
         }
         if route.is_absent() {
             findings

@@ -309,6 +309,39 @@ fn routes_that_cannot_be() {
     ]);
 }
 
+/// What stands there goes into the ingress's configuration and commands.
+#[test]
+fn routes_that_the_ingress_cannot_hold() {
+    let case = Case::new();
+    let route = |host: &str, path: &str| {
+        services(&format!("  web: {{ route: {{ host: \"{host}\", path: \"{path}\", port: 80, tls: off }} }}\n"))
+    };
+    let semicolon =
+        "8:41 the ingress cannot route by a path with `;`, as in `/a;b`; write the segments before it, such as `/api`";
+    case.refuses(&route("a.test", "/a;b"), &[semicolon]);
+    for (written, read) in [(" ", " "), ("\\n", "\n"), ("\\x01", "\x01"), ("#", "#"), ("\\\"", "\""), ("\\\\", "\\")] {
+        let path = format!(
+            "8:41 `/a{read}b` is not the beginning of a URL's path; write whole segments, such as `/api`; other characters are percent-encoded"
+        );
+        case.refuses(&route("a.test", &format!("/a{written}b")), &[&path]);
+        let health = format!(
+            "  web: {{ route: {{ host: a.test, port: 80, tls: off }}, health: {{ path: \"/a{written}b\" }} }}\n"
+        );
+        let path = format!(
+            "8:71 `/a{read}b` is not a URL's path; write a path such as `/up`, perhaps with a query; other characters are percent-encoded"
+        );
+        case.refuses(&services(&health), &[&path]);
+    }
+    for (written, read) in [(" ", " "), ("\\n", "\n"), (";", ";"), ("#", "#"), ("'", "'"), ("\\\"", "\"")] {
+        let host = format!(
+            "8:25 `a{read}b.test` is not a host name; write letters, digits, hyphens and dots, such as `shop.example.com`"
+        );
+        case.refuses(&route(&format!("a{written}b.test"), "/a"), &[&host]);
+    }
+    let health = "  web: { route: { host: a.test, path: \"/it's/a%3Bb\", port: 80, tls: off }, health: { path: \"/up?a=1;b\" } }\n";
+    case.project(&services(health), None);
+}
+
 #[test]
 fn what_cannot_run_twice_says_so_and_is_placed() {
     let mut case = Case::new();

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stdlib::{model::RunId, plan::Plan};
 
-use super::journal::{Broken, History, Journal};
+use super::journal::{Broken, Entry, History, Journal};
 
 /// Below the directory that keeps the project's state on this machine.
 const RUNS: &str = "runs";
@@ -51,6 +51,21 @@ impl RunDirectory {
         let mut file = directory.new_file(PLAN)?;
         let written = file.write_all(&text).and_then(|()| file.sync_all());
         written.map_err(|error| io_error(&directory.path.join(PLAN), error))?;
+        Ok(directory)
+    }
+
+    /// Takes over a run whose plan and journal come from elsewhere. The journal may have been behind, and says so.
+    pub async fn receive(project: &Path, run: &RunId, plan: &[u8], journal: &[u8]) -> Result<Self, RunError> {
+        let plan = parse_plan(plan, Path::new(PLAN))?;
+        let history = History::read(journal)
+            .map_err(|broken| RunError::Journal { path: Path::new(JOURNAL).to_owned(), broken })?;
+        let directory = Self::create(project, run, &plan)?;
+        let path = directory.path.join(JOURNAL);
+        let whole = usize::try_from(history.length).expect("it is in memory");
+        let written = directory.new_file(JOURNAL)?.write_all(&journal[..whole]);
+        written.map_err(|error| io_error(&path, error))?;
+        let lagging = directory.reopen(&history)?.commit(Entry::Lagging).await;
+        lagging.map_err(|error| io_error(&path, error))?;
         Ok(directory)
     }
 
@@ -96,16 +111,18 @@ impl RunDirectory {
         Ok(Journal::new(file, 1))
     }
 
-    /// What the journal says; nothing for a run that has not begun.
-    pub fn history(&self) -> Result<History, RunError> {
+    /// The journal's bytes; none for a run that has not begun.
+    pub fn bytes(&self) -> Result<Vec<u8>, RunError> {
         let path = self.path.join(JOURNAL);
         match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(History::default()),
-            bytes => {
-                let bytes = bytes.map_err(|error| io_error(&path, error))?;
-                History::read(&bytes).map_err(|broken| RunError::Journal { path, broken })
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            bytes => bytes.map_err(|error| io_error(&path, error)),
         }
+    }
+
+    /// What the journal says.
+    pub fn history(&self) -> Result<History, RunError> {
+        History::read(&self.bytes()?).map_err(|broken| RunError::Journal { path: self.path.join(JOURNAL), broken })
     }
 
     /// The journal of a run that goes on, behind what `history` has read. A torn last line goes.

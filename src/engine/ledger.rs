@@ -9,10 +9,13 @@ use serde_json::Value;
 use stdlib::{
     failure::Failure,
     operation::Outputs,
-    plan::{Key, Node},
+    plan::{Key, Node, Plan},
 };
 
-use super::journal::{Entry, History};
+use super::{
+    Assume,
+    journal::{Entry, History},
+};
 
 /// How far an operation has come.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +41,12 @@ struct Records {
 }
 
 impl Ledger {
-    /// What a journal says.
-    pub fn of(history: &History) -> Self {
+    /// What a journal says of a plan's operations.
+    pub fn of(history: &History, plan: &Plan) -> Self {
         let ledger = Self::default();
+        if history.lags() {
+            plan.root.operations().for_each(|planned| ledger.set(&planned.key, State::Begun));
+        }
         for recorded in &history.entries {
             match &recorded.entry {
                 Entry::Start { key } => ledger.set(key, State::Begun),
@@ -50,8 +56,11 @@ impl Ledger {
                 Entry::Undone { key } => ledger.set(key, State::Undone),
                 // An inverse that has begun, or failed, is run again: as if nothing had been.
                 Entry::UndoStart { .. } | Entry::UndoFailed { .. } => {}
+                Entry::Assumed { key, assume: Assume::Done } => ledger.set(key, State::Done(Value::Null)),
+                #[expect(clippy::match_same_arms, reason = "what is not done is still in doubt, and begun anew")]
+                Entry::Assumed { assume: Assume::NotDone, .. } => {}
                 #[expect(clippy::match_same_arms, reason = "of the run, not of an operation")]
-                Entry::Begin { .. } | Entry::Resume | Entry::End { .. } => {}
+                Entry::Begin { .. } | Entry::Resume | Entry::Lagging | Entry::Back | Entry::End { .. } => {}
             }
         }
         ledger

@@ -11,6 +11,7 @@ mod forward;
 mod gate;
 pub mod journal;
 mod ledger;
+mod mirror;
 mod outcome;
 mod perform;
 mod run;
@@ -25,13 +26,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use serde::{Deserialize, Serialize};
 use stdlib::{
     failure::Failure,
     host::{Hosts, LockGuard},
     image::Source,
     model::{HostName, Identity, Release, RunId, Values},
     operation::{AnyOperation, DecodeError},
-    plan::{Key, Plan, Planned},
+    plan::{Effect, Key, Plan, Planned},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,7 @@ use undo::Stays;
 pub use directory::{RunDirectory, RunError, parse_plan};
 pub use event::{Event, EventReceiver, EventSender, Seconds, StepOutcome, channel};
 pub use journal::{Entry, History, Journal};
+pub use mirror::Mirror;
 pub use outcome::{Ended, Left, Outcome};
 pub use run::Timing;
 
@@ -74,6 +77,10 @@ pub struct Execution {
     /// The environment's lock. It is let go when the run has ended; when it is lost, nothing begins any more.
     pub lock: Option<Box<dyn LockGuard>>,
     pub journal: Journal,
+    /// Keeps a copy of the journal elsewhere.
+    pub mirror: Option<Box<dyn Mirror>>,
+    /// What a person has said of operations that cannot tell whether they have happened.
+    pub assume: Option<Assume>,
     /// Hosts that are busy at once; see [`HOSTS_AT_ONCE`].
     pub limit: usize,
     pub timing: Timing,
@@ -89,25 +96,51 @@ impl fmt::Debug for Execution {
     }
 }
 
+/// A person's word on operations that cannot tell whether they have happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Assume {
+    /// It has happened: the run goes on behind it
+    Done,
+    /// It has not happened: it is run
+    NotDone,
+}
+
+/// Which way a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heading {
+    /// The way it was going.
+    Onward,
+    /// Back, to what was before it.
+    Back,
+}
+
 /// Why a run is not resumed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotResumed {
     #[error("run {run} has ended; start a new one with `{next}`")]
     Ended { run: RunId, outcome: Outcome, next: String },
+    #[error("run {run} has committed, and a commit is not undone; go back with `stagecraft rollback`")]
+    Committed { run: RunId },
     #[error("the journal of run {run} belongs to another plan; `stagecraft deploy` starts from what the hosts have")]
     OtherPlan { run: RunId },
 }
 
 /// Runs a plan from its beginning. On failure or cancellation undoes it, as far as that goes.
 pub async fn execute(execution: Execution) -> Ended {
-    drive(execution, &History::default()).await
+    drive(execution, &History::default(), Heading::Onward).await
 }
 
 /// Goes on with a run that was cut off, by what its journal says. What has ended is skipped; what was under way is asked of
 /// the hosts; when the run was failing or going backwards, it only goes backwards.
-pub async fn resume(execution: Execution, history: &History) -> Result<Ended, NotResumed> {
+pub async fn resume(execution: Execution, history: &History, heading: Heading) -> Result<Ended, NotResumed> {
     let run = execution.run.clone();
-    if let Some((_, outcome)) = history.ended() {
+    if heading == Heading::Back && committed(&execution.plan, history) {
+        return Err(NotResumed::Committed { run });
+    }
+    // What was left not undone can be tried again.
+    let again = |outcome| heading == Heading::Back && outcome == Outcome::Left;
+    if let Some((_, outcome)) = history.ended().filter(|(_, outcome)| !again(*outcome)) {
         let next = conclude::again(&execution.plan);
         return Err(NotResumed::Ended { run, outcome, next });
     }
@@ -115,18 +148,27 @@ pub async fn resume(execution: Execution, history: &History) -> Result<Ended, No
         Some(Entry::Begin { plan, .. }) if *plan != directory::digest(&execution.plan) => {
             Err(NotResumed::OtherPlan { run })
         }
-        _ => Ok(drive(execution, history).await),
+        _ => Ok(drive(execution, history, heading).await),
     }
 }
 
-async fn drive(execution: Execution, history: &History) -> Ended {
+/// Whether the journal has the commit of this plan.
+fn committed(plan: &Plan, history: &History) -> bool {
+    let commits = plan.root.operations().filter(|planned| planned.effect == Effect::Commit);
+    let done = |key: &Key| {
+        history.entries.iter().any(|recorded| matches!(&recorded.entry, Entry::Ok { key: ended, .. } if ended == key))
+    };
+    commits.into_iter().any(|planned| done(&planned.key))
+}
+
+async fn drive(execution: Execution, history: &History, heading: Heading) -> Ended {
     let began = Instant::now();
     let events = execution.events.clone();
     events.send(started(&execution));
     let ended = match decode_all(&execution.plan, &execution.decode) {
         Ok(operations) => {
             let mut run = assemble(execution, operations, history);
-            let passage = run.through(history).await;
+            let passage = run.through(history, heading).await;
             let left = if passage == Passage::Through { Vec::new() } else { run.left() };
             let outcome = run.finish(passage, &left).await;
             Ended { outcome, failures: run.course.failures(), left, duration: Seconds(began.elapsed()) }
@@ -191,8 +233,10 @@ fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>
             values: execution.values,
             identity: execution.identity,
         },
-        ledger: Arc::new(Ledger::of(history)),
+        ledger: Arc::new(Ledger::of(history, &execution.plan)),
         journal: execution.journal,
+        mirror: execution.mirror,
+        assume: execution.assume,
         course: Course::new(execution.cancel, execution.lock),
         gate: Gate::new(execution.limit),
         timing: execution.timing,
@@ -222,8 +266,8 @@ impl Run {
     }
 
     /// Forward, and back if need be. The lock is watched all the time.
-    async fn through(&self, history: &History) -> Passage {
-        let passage = self.there_and_back(history);
+    async fn through(&self, history: &History, heading: Heading) -> Passage {
+        let passage = self.there_and_back(history, heading);
         tokio::pin!(passage);
         tokio::select! {
             passage = &mut passage => passage,
@@ -234,16 +278,21 @@ impl Run {
         }
     }
 
-    async fn there_and_back(&self, history: &History) -> Passage {
-        let entry = match history.began() {
-            None => Entry::Begin { run: self.id.clone(), plan: directory::digest(&self.plan) },
-            Some(_) => Entry::Resume,
+    async fn there_and_back(&self, history: &History, heading: Heading) -> Passage {
+        let entry = match (history.began(), heading) {
+            (None, _) => Entry::Begin { run: self.id.clone(), plan: directory::digest(&self.plan) },
+            (Some(_), Heading::Onward) => Entry::Resume,
+            (Some(_), Heading::Back) => Entry::Back,
         };
         if self.commit(entry).await.is_err() {
             return Passage::Stopped;
         }
         let mut because = UndoReason::Resumed;
-        if !history.undo_begun() {
+        let asked = heading == Heading::Back || history.asked_back();
+        if asked {
+            because = UndoReason::Asked;
+            self.course.stop();
+        } else if !history.turned_back() {
             if self.walk(&self.plan.root, Way::Forward).await == Walked::Done {
                 return Passage::Through;
             }
@@ -255,14 +304,15 @@ impl Run {
             }
             self.undo(&self.plan.root, Stays::default()).await;
         }
-        Passage::Stopped
+        if asked { Passage::Back } else { Passage::Stopped }
     }
 
     /// Writes how the run ended and lets the lock go. A run that was cut off has no end: it can be resumed.
     async fn finish(&mut self, passage: Passage, left: &[Left]) -> Outcome {
         let outcome = match passage {
             Passage::Through => Outcome::Done,
-            Passage::Stopped if !left.is_empty() => Outcome::Left,
+            Passage::Stopped | Passage::Back if !left.is_empty() => Outcome::Left,
+            Passage::Back => Outcome::Undone,
             Passage::Stopped if self.course.cancelled() || self.course.failures().is_empty() => Outcome::Cancelled,
             Passage::Stopped => Outcome::PutBack,
         };
@@ -270,14 +320,23 @@ impl Run {
             // What cannot be written any more is among the failures; the run has ended all the same.
             let _ = self.commit(Entry::End { outcome }).await;
         }
+        if let Some(mirror) = self.mirror.take()
+            && let Err(failure) = mirror.close(Some(outcome).filter(|_| !self.course.is_cut())).await
+        {
+            let text =
+                format!("others may see this run as cut off, since its end could not be written: {}", failure.message);
+            self.events.send(Event::Log { text });
+        }
         self.course.release_lock().await;
         outcome
     }
 }
 
-/// Whether the plan was run to its end.
+/// How far the plan was run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Passage {
     Through,
     Stopped,
+    /// It went back because a person wanted it to.
+    Back,
 }

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info_span};
 
 use super::{
+    Assume,
     course::Way,
     event::{Event, OperationOutcome, Seconds},
     forward::Walked,
@@ -25,11 +26,32 @@ use super::{
 /// The pause between tries grows no longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How a try, or a question about one, ended.
-pub(super) enum Attempt {
+/// How an operation ended.
+enum Attempt {
     Done(Value),
     Failed(Failure),
     Stopped,
+    /// It is not known whether it has happened, and the run waits for who can tell.
+    Open,
+}
+
+/// What a host says of an operation.
+enum Answer {
+    Done(Value),
+    /// It has not happened, or not wholly: it can be run again.
+    NotDone,
+    /// A person has to look: what for.
+    CannotTell(String),
+    /// The host doesn't answer.
+    None,
+}
+
+/// What became of an operation that was under way when its run was cut off.
+pub(super) enum Settled {
+    Done(Value),
+    NotDone,
+    /// Nobody can tell yet.
+    InDoubt(Failure),
 }
 
 impl Run {
@@ -74,11 +96,13 @@ impl Run {
 
     /// An operation that had begun when the run was cut off: asks what became of it.
     async fn take_up(&self, planned: &Planned, way: Way) -> Attempt {
-        match self.ask(planned, cut_off(planned)).await {
-            Attempt::Failed(failure) if failure.certainty == Certainty::Known => {
-                self.try_again_and_again(planned, way).await
+        match self.settle(planned).await {
+            Settled::Done(output) => Attempt::Done(output),
+            Settled::NotDone => self.try_again_and_again(planned, way).await,
+            Settled::InDoubt(failure) => {
+                self.course.cut(failure);
+                Attempt::Open
             }
-            answered => answered,
         }
     }
 
@@ -87,7 +111,15 @@ impl Run {
         let mut tries = 0;
         loop {
             let attempt = match self.attempt(planned, way).await {
-                Attempt::Failed(failure) if failure.certainty == Certainty::Unknown => self.ask(planned, failure).await,
+                Attempt::Failed(failure) if failure.certainty == Certainty::Unknown => {
+                    match self.ask(planned).await {
+                        Answer::Done(output) => Attempt::Done(output),
+                        Answer::NotDone => Attempt::Failed(Failure { certainty: Certainty::Known, ..failure }),
+                        Answer::CannotTell(look) => Attempt::Failed(failure.hint(look)),
+                        // The host doesn't answer this either.
+                        Answer::None => Attempt::Failed(failure),
+                    }
+                }
                 attempt => attempt,
             };
             let Attempt::Failed(failure) = attempt else { return attempt };
@@ -129,18 +161,37 @@ impl Run {
         }
     }
 
-    /// Asks the host whether an operation has happened whose failure leaves that open.
-    pub(super) async fn ask(&self, planned: &Planned, failure: Failure) -> Attempt {
+    /// Asks the host whether an operation has happened.
+    async fn ask(&self, planned: &Planned) -> Answer {
         let cx = self.context(planned);
-        let answer = timeout(self.timing.probe, self.operation(planned).probe(&cx)).await;
-        match answer {
-            Ok(Ok(Probe::Done(output))) => Attempt::Done(output),
-            Ok(Ok(Probe::NotDone | Probe::Partial)) => {
-                Attempt::Failed(Failure { certainty: Certainty::Known, ..failure })
+        match timeout(self.timing.probe, self.operation(planned).probe(&cx)).await {
+            Ok(Ok(Probe::Done(output))) => Answer::Done(output),
+            Ok(Ok(Probe::NotDone | Probe::Partial)) => Answer::NotDone,
+            Ok(Ok(Probe::CannotTell(look))) => Answer::CannotTell(look),
+            Ok(Err(_)) | Err(_) => Answer::None,
+        }
+    }
+
+    /// Asks the host, and where it cannot tell a person, about an operation that was under way when the run was cut off.
+    pub(super) async fn settle(&self, planned: &Planned) -> Settled {
+        let look = match self.ask(planned).await {
+            Answer::Done(output) => return Settled::Done(output),
+            Answer::NotDone => return Settled::NotDone,
+            Answer::None => {
+                let next = format!("when the host answers, `stagecraft resume {}`", self.id);
+                return Settled::InDoubt(cut_off(planned).hint(next));
             }
-            Ok(Ok(Probe::CannotTell(look))) => Attempt::Failed(failure.hint(look)),
-            // The host doesn't answer this either.
-            Ok(Err(_)) | Err(_) => Attempt::Failed(failure),
+            Answer::CannotTell(look) => look,
+        };
+        let next = format!("find out {look}; then say so: `stagecraft resume {} --assume done` or `not-done`", self.id);
+        let in_doubt = cut_off(planned).hint(next);
+        let Some(assume) = self.assume else { return Settled::InDoubt(in_doubt) };
+        if self.commit(Entry::Assumed { key: planned.key.clone(), assume }).await.is_err() {
+            return Settled::InDoubt(in_doubt);
+        }
+        match assume {
+            Assume::Done => Settled::Done(Value::Null),
+            Assume::NotDone => Settled::NotDone,
         }
     }
 
@@ -165,6 +216,10 @@ impl Run {
                 };
                 self.say_ended(planned, outcome, Some(failure), began);
                 Walked::Failed
+            }
+            Attempt::Open => {
+                self.say_ended(planned, OperationOutcome::Unknown, None, began);
+                Walked::Stopped
             }
             Attempt::Stopped => {
                 self.journal.note(Entry::Stopped { key });
@@ -192,6 +247,6 @@ fn unknown(planned: &Planned, message: String) -> Failure {
 }
 
 /// What is said of an operation that was under way when the run's process ended.
-pub(super) fn cut_off(planned: &Planned) -> Failure {
+fn cut_off(planned: &Planned) -> Failure {
     unknown(planned, format!("{}: the run was cut off while it was under way", planned.title))
 }

@@ -16,6 +16,7 @@ use stdlib::{
 };
 
 use super::{
+    Assume, Mirror,
     course::{Course, Way},
     event::{Event, EventSender},
     gate::Gate,
@@ -67,6 +68,8 @@ pub(super) struct Run {
     pub surroundings: Surroundings,
     pub ledger: Arc<Ledger>,
     pub journal: Journal,
+    pub mirror: Option<Box<dyn Mirror>>,
+    pub assume: Option<Assume>,
     pub course: Course,
     pub gate: Gate,
     pub timing: Timing,

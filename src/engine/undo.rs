@@ -17,7 +17,7 @@ use super::{
     event::{Event, Seconds},
     journal::Entry,
     ledger::State,
-    perform::{Attempt, cut_off},
+    perform::Settled,
     run::{Kept, Run, Why},
 };
 
@@ -126,14 +126,25 @@ impl Run {
     async fn barrier(&self, planned: &Planned, state: &State) -> Option<Why> {
         match state {
             State::Done(_) => Some(Why::Final),
-            State::Begun => match self.ask(planned, cut_off(planned)).await {
-                Attempt::Done(_) => Some(Why::Final),
-                Attempt::Failed(failure) if failure.certainty == Certainty::Known => None,
-                Attempt::Failed(failure) => Some(Why::MaybeFinal(failure)),
-                Attempt::Stopped => unreachable!("asking is never let go"),
+            State::Begun => self.settled(planned).await,
+            // A person who has the run go back can tell.
+            State::Failed(failure) if failure.certainty == Certainty::Unknown => match self.assume {
+                Some(_) => self.settled(planned).await,
+                None => Some(Why::MaybeFinal(failure.clone())),
             },
-            State::Failed(failure) if failure.certainty == Certainty::Unknown => Some(Why::MaybeFinal(failure.clone())),
             State::Failed(_) | State::Stopped | State::Undone => None,
+        }
+    }
+
+    /// [`Run::barrier`] of an operation whose end is not known: asks for it.
+    async fn settled(&self, planned: &Planned) -> Option<Why> {
+        match self.settle(planned).await {
+            Settled::Done(_) => Some(Why::Final),
+            Settled::NotDone => None,
+            Settled::InDoubt(failure) => {
+                self.course.cut(failure.clone());
+                Some(Why::MaybeFinal(failure))
+            }
         }
     }
 

@@ -5,12 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{RecipeError, nearest::nearest};
+use super::{RecipeError, catalog::Catalog, nearest::nearest, syntax};
 
 /// The folder of a project's own recipes.
 pub const FOLDER: &str = "recipes";
 /// What a recipe's file ends in.
 const EXTENSION: &str = "rhai";
+/// What brings back a kept release.
+const RESTORE: &str = "release::restore";
 
 /// The recipes of this binary, by name.
 const BUILT_IN: [(&str, &str); 2] =
@@ -33,9 +35,11 @@ impl Recipe {
     }
 
     /// Whether it brings back a kept release: then it has no need of today's images.
+    ///
+    /// One that cannot be read restores nothing; evaluating it says what is wrong.
     pub fn restores(&self) -> bool {
-        let code = self.source.lines().filter(|line| !line.trim_start().starts_with("//"));
-        code.into_iter().any(|line| line.contains("release::restore("))
+        let parsed = syntax::parse(self, &Catalog::default());
+        parsed.is_ok_and(|ast| syntax::calls(&ast).iter().any(|call| call.name == RESTORE))
     }
 
     /// The first line of its `//!` comment; empty when it has none.
@@ -131,7 +135,7 @@ fn not_found(directory: &Path, name: &str) -> RecipeError {
 mod tests {
     use std::fs;
 
-    use super::{find, list};
+    use super::{Recipe, built_in, find, list};
 
     #[test]
     fn a_projects_own_recipe_takes_the_place_of_the_built_in_one() {
@@ -157,5 +161,17 @@ mod tests {
             error.diagnostic().help.as_deref(),
             Some("did you mean `deploy`? there are deploy, rollback; `stagecraft recipe new deplpy` writes one")
         );
+    }
+
+    #[test]
+    fn a_recipe_restores_when_it_calls_for_it() {
+        let restores = |source: &str| Recipe { name: "own".into(), path: None, source: source.to_owned() }.restores();
+        assert!(restores("let old = release :: restore (\"previous\");"));
+        assert!(restores("fn back(which) { release::restore(which) }\nlet old = back(3);"));
+        assert!(restores("step(\"back\", || release::restore(3));"));
+        assert!(!restores("log(\"see release::restore(3)\");"));
+        assert!(!restores("/* release::restore(3); */ let x = 1; // release::restore(3)"));
+        assert!(!restores("release::restore("));
+        assert!(built_in("rollback").unwrap().restores() && !built_in("deploy").unwrap().restores());
     }
 }

@@ -14,6 +14,7 @@ mod nearest;
 mod nouns;
 mod order;
 mod parameters;
+mod question;
 mod reference;
 #[cfg(test)]
 mod sample;
@@ -30,4 +31,5 @@ pub use error::{RecipeError, ScriptError};
 pub use evaluate::{Evaluated, Inputs, evaluate};
 pub use find::{Recipe, built_in, find, list, own_path};
 pub use parameters::{Parameter, ParameterKind, parameters};
+pub use question::ask;
 pub use reference::reference;

@@ -14,7 +14,7 @@ use stdlib::{
     function::{PlanError, Planning},
     host::Hosts,
     model::{HostName, Release},
-    plan::{Policy, Read, Scope, ScopeError},
+    plan::{Policy, Question, Read, Scope, ScopeError},
 };
 use tokio::runtime::Handle;
 
@@ -96,7 +96,7 @@ impl State {
 
     /// The release that is live.
     pub fn live(&self) -> Option<&Release> {
-        self.inputs.facts.host(&self.inputs.topology.home)?.state.live()
+        self.inputs.facts.live(&self.inputs.topology.home)
     }
 
     pub fn facts(&self, host: &HostName) -> Option<&HostFacts> {
@@ -109,7 +109,7 @@ impl State {
     }
 
     /// Notes a question with its answer: both are part of the plan.
-    pub fn read(&self, question: String, answer: Value) {
+    pub fn read(&self, question: Question, answer: Value) {
         self.grow().reads.push(Read { question, answer });
     }
 

@@ -71,6 +71,7 @@ impl Summary {
             (Outcome::Done, Some(release)) => format!("{} {} is live", "done:".green().bold(), release),
             (Outcome::Done, None) => format!("{} run {}", "done:".green().bold(), self.run),
             (Outcome::PutBack, _) => format!("{} everything is as it was", "failed:".red().bold()),
+            (Outcome::Undone, _) => format!("{} everything is as it was before the run", "undone:".green().bold()),
             (Outcome::Cancelled, _) => format!("{} everything is as it was", "cancelled:".yellow().bold()),
             (Outcome::Left, _) => format!("{} see what is left", "not finished:".red().bold()),
         };

@@ -33,7 +33,7 @@ pub struct Planning<'a> {
 impl Planning<'_> {
     /// The release that is live, by the home host's account.
     pub fn live(&self) -> Option<&Release> {
-        self.facts.host(&self.topology.home)?.state.live()
+        self.facts.live(&self.topology.home)
     }
 }
 

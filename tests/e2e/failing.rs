@@ -8,6 +8,7 @@ use std::{
 use crate::{
     app::App,
     lab::{self, Place},
+    load::Load,
     stagecraft::{Running, command, seconds_between, stagecraft},
 };
 
@@ -33,6 +34,31 @@ fn a_container_that_dies_at_start() {
     assert_eq!(verdict["outcome"], "failed", "{verdict:#}");
     let seconds = seconds_between(&started, &verdict);
     assert!(seconds < 3.2, "{seconds} s from the start to the verdict");
+    assert_eq!(app.snapshot(), before);
+}
+
+// spec: run.undo
+// spec: deploy.all-or-old
+#[test]
+fn a_scaled_service_serves_on_when_a_later_one_fails() {
+    let app = App::web("e2e-scaled", &HOSTS, HTTP);
+    let worker = "  worker:\n    build: { context: ., dockerfile: Dockerfile.worker }\n    depends_on: [web]\n";
+    app.write("compose.yaml", &(app.read("compose.yaml") + worker));
+    app.write("stagecraft.yml", &app.read("stagecraft.yml").replace("ingress:", "  worker: {}\ningress:"));
+    let dockerfile = "FROM scratch\nCOPY app /app\nENTRYPOINT [\"/app\", \"worker\"]\n";
+    app.write("Dockerfile.worker", dockerfile);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    let before = app.snapshot();
+    app.write("stagecraft.yml", &app.read("stagecraft.yml").replace("  web:\n", "  web:\n    replicas: 2\n"));
+    app.write("Dockerfile.worker", &dockerfile.replace("worker", "no-such-verb"));
+    let address = |host| format!("{}:{HTTP}=100", lab::address(host));
+    let load = Load::start(&[address(1), address(2), address(3)].join(","), "app.test");
+    let failed = stagecraft(app.path(), &["deploy", "--yes", "--json"]).exits(5);
+    for operation in ["ingress.switch", "container.start"] {
+        assert_eq!(failed.event("operation_ended", operation)["outcome"], "ok");
+        assert!(failed.event("inverse_ended", operation)["failure"].is_null());
+    }
+    load.stop_without_a_failure(300);
     assert_eq!(app.snapshot(), before);
 }
 

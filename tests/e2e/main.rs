@@ -12,6 +12,7 @@ mod commands;
 mod deploy_hosts;
 mod deploy_local;
 mod failing;
+mod faults;
 mod fidelity;
 mod images;
 mod releases;

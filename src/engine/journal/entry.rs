@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stdlib::{failure::Failure, model::RunId, plan::Key};
 
-use crate::engine::Outcome;
+use crate::engine::{Assume, Outcome};
 
 /// The version of the journal's format.
 pub const VERSION: u32 = 1;
@@ -20,6 +20,15 @@ pub enum Entry {
         plan: String,
     },
     Resume,
+    /// What follows was taken from a copy that may have been behind: whatever has no entry before this may have begun.
+    Lagging,
+    /// The run goes back, because a person wants it to.
+    Back,
+    /// A person's word on an operation that cannot tell whether it has happened.
+    Assumed {
+        key: Key,
+        assume: Assume,
+    },
     Start {
         key: Key,
     },

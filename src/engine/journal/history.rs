@@ -67,15 +67,25 @@ impl History {
 
     /// When and how the run ended; `None` when it was cut off, or is under way.
     pub fn ended(&self) -> Option<(Timestamp, Outcome)> {
-        self.entries.iter().rev().find_map(|recorded| match recorded.entry {
-            Entry::End { outcome } => Some((recorded.time, outcome)),
+        match self.entries.last() {
+            Some(Recorded { time, entry: Entry::End { outcome } }) => Some((*time, *outcome)),
             _ => None,
-        })
+        }
     }
 
     /// Whether the run had begun to go backwards.
-    pub fn undo_begun(&self) -> bool {
-        self.entries.iter().any(|recorded| matches!(recorded.entry, Entry::UndoStart { .. }))
+    pub fn turned_back(&self) -> bool {
+        self.entries.iter().any(|recorded| matches!(recorded.entry, Entry::UndoStart { .. } | Entry::Back))
+    }
+
+    /// Whether a person had the run go back.
+    pub fn asked_back(&self) -> bool {
+        self.entries.iter().any(|recorded| recorded.entry == Entry::Back)
+    }
+
+    /// Whether this is what a copy had of a journal: what has no entry may have begun all the same.
+    pub fn lags(&self) -> bool {
+        self.entries.iter().any(|recorded| recorded.entry == Entry::Lagging)
     }
 }
 

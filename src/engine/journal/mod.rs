@@ -4,6 +4,9 @@
 //! |---|---|---|
 //! | `begin` | the run, and the digest of its plan | anything starts |
 //! | `resume` | the run goes on in another process | anything starts |
+//! | `lagging` | what stands before is a copy that may have been behind | anything starts |
+//! | `back` | the run goes back, because a person wants it to | anything starts |
+//! | `assumed` | a person's word on an operation that cannot tell whether it has happened | what follows from it |
 //! | `start` | an operation is about to run | its effect |
 //! | `ok` | it has ended, with its output | |
 //! | `failed` | it has failed, after its retries | |

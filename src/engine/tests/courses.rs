@@ -8,7 +8,7 @@ use super::world::{
     Act, Deed, Memory, World, bad, execution, good, guard, on, op, parallel, plan, retried, run, sequence,
 };
 use crate::engine::{
-    Ended, Event, Left, NotResumed, Outcome, execute,
+    Ended, Event, Heading, Left, NotResumed, Outcome, execute,
     journal::{Entry, History},
     resume,
 };
@@ -198,7 +198,7 @@ async fn a_run_that_has_ended_is_not_resumed() {
     let (world, _, disk) = run(good("a")).await;
     let history = History::read(&disk.bytes()).unwrap();
     let (execution, _events) = execution(&world, &plan(good("a")), &disk, history.next());
-    let refused = resume(execution, &history).await.unwrap_err();
+    let refused = resume(execution, &history, Heading::Onward).await.unwrap_err();
     assert_eq!(refused.to_string(), "run 0199-run has ended; start a new one with `stagecraft deploy`");
 }
 
@@ -209,7 +209,7 @@ async fn a_journal_is_not_read_with_another_plan() {
     execute(first).await;
     let history = History::read(&disk.bytes()).unwrap();
     let (other, _events) = execution(&world, &plan(good("b")), &Memory::default(), history.next());
-    assert!(matches!(resume(other, &history).await, Err(NotResumed::OtherPlan { .. })));
+    assert!(matches!(resume(other, &history, Heading::Onward).await, Err(NotResumed::OtherPlan { .. })));
 }
 
 // spec: run.resume
@@ -223,7 +223,7 @@ async fn resume_skips_what_has_ended_and_asks_about_what_was_under_way() {
     let history = History::read(&disk.bytes()).unwrap();
     let disk = Memory::default();
     let (second, _events) = execution(&world, &plan(root), &disk, history.next());
-    let ended = resume(second, &history).await.unwrap();
+    let ended = resume(second, &history, Heading::Onward).await.unwrap();
     assert_eq!(ended.outcome, Outcome::Done);
     assert_eq!(world.log(), ["run a", "run b", "probe b", "run c"]);
 }
@@ -239,7 +239,7 @@ async fn a_run_that_was_going_back_only_goes_back() {
     let history = History::read(&disk.bytes()).unwrap();
     assert_eq!(history.entries.last().map(|line| matches!(line.entry, Entry::Undone { .. })), Some(true));
     let (second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
-    let ended = resume(second, &history).await.unwrap();
+    let ended = resume(second, &history, Heading::Onward).await.unwrap();
     assert_eq!(ended.outcome, Outcome::PutBack);
     assert_eq!(messages(&ended), ["c failed"]);
     assert_eq!(world.log()[3..], ["undo c", "undo b", "undo a"]);

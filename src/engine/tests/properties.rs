@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use stdlib::plan::{Effect, Key, Node, Plan};
 
 use super::world::{Act, Memory, World, execution, on, plan};
-use crate::engine::{Ended, Outcome, execute, journal::History, resume};
+use crate::engine::{Ended, Heading, Outcome, execute, journal::History, resume};
 
 /// A node without its names.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ fn until_crash(plan: &Plan, world: &Arc<World>, history: &History, lines: usize)
             if history.entries.is_empty() {
                 execute(execution).await
             } else {
-                resume(execution, history).await.unwrap()
+                resume(execution, history, Heading::Onward).await.unwrap()
             }
         };
         tokio::select! {

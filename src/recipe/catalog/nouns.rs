@@ -50,7 +50,7 @@ pub const NOUNS: &[Noun] = &[
             property(
                 "removed",
                 "list of text",
-                "Services that the hosts or the live release have, and the application has not.",
+                "Services that the hosts or the live release have, and the application has not, or has as a job only.",
             ),
             property(
                 "releases",

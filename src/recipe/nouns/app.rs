@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 use rhai::{Array, Dynamic, Engine};
-use stdlib::model::{Image, JobTime, Release, Service};
+use stdlib::model::{Image, JobTime, Release, Service, ServiceName};
 
 use super::{ImageNoun, ServiceNoun, array, release, show};
 use crate::recipe::{
@@ -91,11 +91,16 @@ fn images(release: &Release) -> Vec<Image> {
     images
 }
 
-/// Names of services that the hosts or the live release have, and this application has not.
+/// Names of services that the hosts or the live release have, and this application has not, or has as a job only.
 fn removed(state: &State, release: &Release) -> BTreeSet<String> {
+    let wanted = |name: &ServiceName| release.application.service(name);
     let containers = state.inputs.facts.hosts.iter().flat_map(|host| &host.containers);
-    let running = containers.filter_map(|container| container.ours.as_ref()).map(|ours| &ours.service);
-    let live = state.live().into_iter().flat_map(|live| &live.application.services).map(|service| &service.name);
-    let gone = running.chain(live).filter(|name| release.application.service(name).is_none());
-    gone.map(ToString::to_string).collect()
+    let running = containers.filter_map(|container| container.ours.as_ref()).map(|ours| (&ours.service, ours.job));
+    let live = state.live().into_iter().flat_map(|live| &live.application.services);
+    let live = live.map(|service| (&service.name, service.job.is_some()));
+    let gone = running.chain(live).filter(|(name, was_job)| match wanted(name) {
+        None => true,
+        Some(service) => service.job.is_some() && !was_job,
+    });
+    gone.map(|(name, _)| name.to_string()).collect()
 }

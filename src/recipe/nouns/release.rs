@@ -36,14 +36,10 @@ pub fn number(number: u64) -> i64 {
 
 /// The live release and what it came from, as far as records are kept. A record that never became live is not among them.
 pub fn kept(state: &State) -> Vec<ReleaseNoun> {
-    let records = state.facts(&state.inputs.topology.home).map(|host| &host.state.releases);
-    let record = |number: u64| records?.iter().find(|release| release.id.number == number);
-    let live = state.live();
-    let chain = std::iter::successors(live, |release| {
-        record(release.predecessor.filter(|before| *before < release.id.number)?)
-    });
+    let history = state.inputs.facts.history(&state.inputs.topology.home);
     let standing = std::iter::once(Standing::Live).chain(std::iter::repeat(Standing::Earlier));
-    chain.zip(standing).map(|(release, standing)| ReleaseNoun(Arc::new(release.clone()), standing)).collect()
+    let noun = |(release, standing): (&Release, Standing)| ReleaseNoun(Arc::new(release.clone()), standing);
+    history.into_iter().zip(standing).map(noun).collect()
 }
 
 /// The release that a recipe means: a number, `previous`, or a release.

@@ -39,6 +39,13 @@ pub struct ContainerSpec {
     pub(super) networks: Vec<Endpoint>,
 }
 
+impl ContainerSpec {
+    /// Its fixed address in this network of the host.
+    pub fn address_in(&self, network: &str) -> Option<Ipv4Addr> {
+        self.networks.iter().find(|endpoint| endpoint.network == network)?.address
+    }
+}
+
 /// A network that a container joins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

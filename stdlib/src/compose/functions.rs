@@ -2,6 +2,7 @@
 
 use super::{container::specify, definition::Restart, job::RunJob, preflight::refused, stand};
 use crate::{
+    facts::{ContainerFact, HostFacts},
     function::{Argument, Call, Function, Kind, Parameter, PlanError, Planning},
     model::{Service, Strategy},
     plan::{Action, Change, Scope},
@@ -25,7 +26,8 @@ pub const RUN_JOB: Function = Function {
     module: "compose",
     name: "run_job",
     docs: "Runs a job's container to its end, on the first of its hosts.\n\n\
-        Once per release: nothing is appended when the application is the one that is live. The last line of its log is its \
+        Once per release: nothing is appended when the application is the one that is live, and what a run of this very \
+        application that was cut off or failed had begun is gone on with, not begun again. The last line of its log is its \
         progress; an exit code other than 0 is a failure that shows the end of the log. A job cannot be undone: what came \
         before it stays when the run fails later; one that has failed is not begun again by `retry`. Its container is removed after `release::commit`. It has no deadline but \
         its step's `timeout`.",
@@ -69,19 +71,43 @@ fn run_job(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<()
         return Ok(());
     }
     let spec = specify(planning.release, service, 1, None);
+    let begun = begun(planning, host, service);
     scope.change(Change {
         host: host.name.clone(),
         subject: service.name.to_string(),
         action: Action::Run,
         from: None,
         to: Some(service.image.short()),
-        because: Vec::new(),
+        because: begun.iter().map(|_| "goes on with what was begun".to_owned()).collect(),
     });
     scope.defer(&host.name, &Remove { id: spec.name.clone(), name: spec.name.clone() });
+    // Of the service that the job was before, and that is removed later.
+    let in_the_way = host.containers.iter().find(|fact| {
+        fact.name == spec.name && fact.ours.as_ref().is_some_and(|ours| ours.service == service.name && !ours.job)
+    });
     scope.sequence(&format!("job {}", service.name), |scope| {
-        scope.operation(Some(&host.name), &RunJob { service: service.name.clone(), spec });
+        if let Some(old) = in_the_way {
+            rollout::free_name(scope, &host.name, old);
+        }
+        scope.operation(Some(&host.name), &RunJob { service: service.name.clone(), spec, begun });
     });
     Ok(())
+}
+
+/// The container in which a run that never committed had begun this job, for the very application that is planned now.
+fn begun(planning: &Planning<'_>, host: &HostFacts, service: &Service) -> Option<String> {
+    let same = |number: u64| {
+        let record = host.state.releases.iter().find(|release| release.id.number == number);
+        record.is_some_and(|release| release.application == planning.release.application)
+    };
+    let live = planning.live().map_or(0, |live| live.id.number);
+    let of_job = |container: &&ContainerFact| {
+        let ours = container.ours.as_ref();
+        ours.is_some_and(|ours| ours.job && ours.service == service.name && ours.release > live && same(ours.release))
+    };
+    let containers = host.containers.iter().filter(of_job);
+    let newest = containers.max_by_key(|container| container.ours.as_ref().map(|ours| ours.release));
+    newest.map(|container| container.name.clone())
 }
 
 /// A job that its engine would start again and again has no end to wait for.
@@ -110,13 +136,15 @@ fn up(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), Pla
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::RUN_JOB;
     use crate::{
         compose::{
             Restart,
             fixture::{empty_host, plan, release, service},
         },
-        facts::{HostFacts, StateFacts},
+        facts::{ContainerFact, HostFacts, OurContainer, StateFacts},
         function::Argument,
         model::{JobTime, Service},
     };
@@ -143,6 +171,47 @@ mod tests {
         assert_eq!(planned(&job(), live(job())), Ok((vec![], vec![])));
         let before = Service { replicas: 2, ..job() };
         assert_eq!(planned(&job(), live(before)), Ok((run, vec!["> h1 web".into()])));
+    }
+
+    /// What a run has left that was to make release 11 of this service, while release 10 was live.
+    fn left_by(service: Service) -> HostFacts {
+        let mut cut_off = release(service);
+        cut_off.id.number = 11;
+        let ours = OurContainer {
+            service: cut_off.application.services[0].name.clone(),
+            replica: 1,
+            config: "any".into(),
+            release: 11,
+            run: "run-0".into(),
+            job: true,
+        };
+        let container = ContainerFact {
+            id: "c1".into(),
+            name: "shop-web-r11-1".into(),
+            running: false,
+            stopped: true,
+            labels: BTreeMap::default(),
+            addresses: BTreeMap::default(),
+            published: vec![],
+            ours: Some(ours),
+        };
+        let state = StateFacts { releases: vec![cut_off], ..StateFacts::default() };
+        HostFacts { containers: vec![container], state, ..empty_host() }
+    }
+
+    #[test]
+    fn what_a_run_of_the_same_application_has_begun_is_gone_on_with() {
+        let begun = |host| {
+            let planned = plan(&RUN_JOB, &release(job()), host, Argument::Service(Box::new(job())));
+            planned.unwrap().0.iter().find_map(|planned| planned.args["begun"].as_str().map(str::to_owned))
+        };
+        assert_eq!(begun(left_by(job())), Some("shop-web-r11-1".into()));
+        assert_eq!(begun(left_by(Service { replicas: 2, ..job() })), None);
+        // Another release has gone live since.
+        let mut since = left_by(job());
+        since.state.current = Some(12);
+        since.state.releases.push(release(Service { replicas: 2, ..job() }));
+        assert_eq!(begun(since), None);
     }
 
     #[test]

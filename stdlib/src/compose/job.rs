@@ -24,12 +24,15 @@ use crate::{
 
 /// Runs a job's container to its end. It may take as long as it needs, unless its step has a `timeout`.
 ///
-/// A job is never begun twice by one operation: what an interrupted run has begun is waited for.
+/// A job is never begun twice: what an interrupted run has begun, this one or an earlier one of the same release, is waited
+/// for, and what has ended well is not run again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunJob {
     pub service: ServiceName,
     pub spec: ContainerSpec,
+    /// The name of the container in which an earlier run of the same release had begun the job.
+    pub begun: Option<String>,
 }
 
 /// How far this operation's container has got.
@@ -43,9 +46,23 @@ enum Stage {
 }
 
 impl RunJob {
-    async fn stage(&self, cx: &Context) -> Result<Stage> {
-        let found = cx.host()?.container(&self.spec.name).await?;
-        Ok(found.filter(|found| own(cx, found)).map_or(Stage::Absent, |found| stage(&found)))
+    /// The container that the job is or was run in, and how far it has got.
+    async fn stage(&self, cx: &Context) -> Result<(&str, Stage)> {
+        let host = cx.host()?;
+        let mine = host.container(&self.spec.name).await?.filter(|found| own(cx, found));
+        if let Some(found) = mine {
+            return Ok((&self.spec.name, stage(&found)));
+        }
+        if let Some(begun) = &self.begun
+            && let Some(found) = host.container(begun).await?
+        {
+            match stage(&found) {
+                // It had failed, and is tried anew.
+                Stage::Exited(code) if code != 0 => {}
+                stage => return Ok((begun, stage)),
+            }
+        }
+        Ok((&self.spec.name, Stage::Absent))
     }
 
     /// Removes what an earlier run left under this name. One that still runs is left to end.
@@ -109,23 +126,23 @@ impl Operation for RunJob {
 
     async fn run(&self, cx: &Context) -> Result<Value> {
         let host = cx.host()?;
-        let stage = self.stage(cx).await?;
+        let (container, stage) = self.stage(cx).await?;
         if stage == Stage::Absent {
             self.make_way(cx).await?;
             create(cx, host, &self.service, &self.spec).await?;
         }
         if matches!(stage, Stage::Absent | Stage::Created) {
-            host.start_container(&self.spec.name).await?;
+            host.start_container(container).await?;
         }
         let code = match stage {
             Stage::Exited(code) => code,
-            _ => watch(&self.spec.name, cx, host).await?,
+            _ => watch(container, cx, host).await?,
         };
-        if code == 0 { Ok(json!({ "exit": 0 })) } else { Err(explain_exit(host, &self.spec.name, &cx.values).await) }
+        if code == 0 { Ok(json!({ "exit": 0 })) } else { Err(explain_exit(host, container, &cx.values).await) }
     }
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
-        Ok(match self.stage(cx).await? {
+        Ok(match self.stage(cx).await?.1 {
             Stage::Absent => Probe::NotDone,
             Stage::Exited(0) => Probe::Done(json!({ "exit": 0 })),
             // Running it again waits for what runs, and tells of what has failed; it never begins anew.

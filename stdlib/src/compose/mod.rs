@@ -7,7 +7,7 @@ mod create;
 mod definition;
 mod explain;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 pub mod functions;
 mod job;
 mod preflight;

@@ -4,6 +4,7 @@ mod fingerprint;
 #[cfg(test)]
 pub mod fixture;
 mod gather;
+mod history;
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -133,11 +134,4 @@ pub struct StateFacts {
     pub releases: Vec<Release>,
     /// The values of each kept release's environment.
     pub values: BTreeMap<u64, Values>,
-}
-
-impl StateFacts {
-    /// The record of the release that is live, by this host's account.
-    pub fn live(&self) -> Option<&Release> {
-        self.releases.iter().find(|release| Some(release.id.number) == self.current)
-    }
 }

@@ -69,23 +69,49 @@ pub async fn find(host: &Arc<dyn Host>, tag: &str) -> std::result::Result<Option
     Ok(found.and_then(|image| Some(Present { id: image.id?, layers: image.root_fs?.layers? })))
 }
 
-/// One failure out of the hosts' outcomes: the first, with the others beside it.
+/// One failure out of the hosts' outcomes: the first, with the others beside it, each once with its hosts.
 pub fn settle(outcomes: Vec<(&Lack, Result<Sent>)>) -> Result<Value> {
     let mut sent = serde_json::Map::new();
-    let mut failures: Vec<Failure> = Vec::new();
-    for (lack, outcome) in outcomes {
+    let mut failures: Vec<(Failure, Vec<&HostName>)> = Vec::new();
+    for (Lack { host, .. }, outcome) in outcomes {
         match outcome {
             Ok(Sent { layers, bytes }) => {
-                sent.insert(lack.host.to_string(), json!({ "layers": layers, "bytes": bytes }));
+                sent.insert(host.to_string(), json!({ "layers": layers, "bytes": bytes }));
             }
-            Err(failure) => failures.push(failure),
+            Err(failure) => {
+                let same =
+                    failures.iter_mut().find(|(other, hosts)| says_the_same((&failure, host), (other, hosts[0])));
+                match same {
+                    Some((_, hosts)) => hosts.push(host),
+                    None => failures.push((failure, vec![host])),
+                }
+            }
         }
     }
     let mut failures = failures.into_iter();
-    let Some(first) = failures.next() else { return Ok(Value::Object(sent)) };
-    let others: Vec<String> = failures.map(|failure| failure.message).collect();
-    let detail: Vec<String> = first.detail.iter().cloned().chain(others).collect();
+    let Some((first, hosts)) = failures.next() else { return Ok(Value::Object(sent)) };
+    let host = first.host.clone().filter(|_| hosts.len() == 1);
+    let first = Failure { host, ..first };
+    let others = failures.map(|(failure, hosts)| match on_several(&hosts) {
+        Some(hosts) => format!("{} ({hosts})", failure.message),
+        None => failure.message,
+    });
+    let detail: Vec<String> = on_several(&hosts).into_iter().chain(first.detail.clone()).chain(others).collect();
     Err(if detail.is_empty() { first } else { first.detail(detail.join("\n")) })
+}
+
+/// Whether two hosts' failures differ in nothing but the names of their hosts.
+fn says_the_same((one, on): (&Failure, &HostName), (other, on_other): (&Failure, &HostName)) -> bool {
+    let neutral = |failure: &Failure, host: &HostName| {
+        [Some(&failure.message), failure.detail.as_ref()].map(|text| text.map(|text| text.replace(host.as_str(), "\0")))
+    };
+    one.certainty == other.certainty && neutral(one, on) == neutral(other, on_other)
+}
+
+/// `on web-1, web-2`; `None` for a single host, which the failure itself is about.
+fn on_several(hosts: &[&HostName]) -> Option<String> {
+    let names: Vec<&str> = hosts.iter().map(|host| host.as_str()).collect();
+    (names.len() > 1).then(|| format!("on {}", names.join(", ")))
 }
 
 #[async_trait]
@@ -123,5 +149,44 @@ impl Operation for SendImages {
             0 => Probe::NotDone,
             _ => Probe::Partial,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lack, Sent, settle};
+    use crate::{failure::Failure, host::ImageStore, model::HostName, operation::Result};
+
+    fn settled(outcomes: Vec<Result<Sent>>) -> Failure {
+        let lack = |number| Lack {
+            host: HostName::new(format!("web-{number}")).unwrap(),
+            store: ImageStore::Classic,
+            images: vec![],
+            bases: vec![],
+        };
+        let lacks: Vec<Lack> = (1..=outcomes.len()).map(lack).collect();
+        settle(lacks.iter().zip(outcomes).collect()).unwrap_err()
+    }
+
+    #[test]
+    fn the_same_failure_of_several_hosts_is_told_once() {
+        let same = || Err(Failure::new("image shop-web: there is no such image").detail("404"));
+        let failure = settled(vec![same(), Ok(Sent::default()), same(), same()]);
+        assert_eq!(failure.message, "image shop-web: there is no such image");
+        assert_eq!(failure.detail.as_deref(), Some("on web-1, web-3, web-4\n404"));
+    }
+
+    #[test]
+    fn a_failure_that_names_its_host_is_told_once_too() {
+        let refused = |host: u32| Err(Failure::new(format!("host web-{host}: pull: no route to the registry")));
+        let full = Err(Failure::new("host web-3: load: no space left on device"));
+        let failure = settled(vec![refused(1), refused(2), full]);
+        assert_eq!(failure.message, "host web-1: pull: no route to the registry");
+        assert_eq!(failure.detail.as_deref(), Some("on web-1, web-2\nhost web-3: load: no space left on device"));
+    }
+
+    #[test]
+    fn the_failure_of_one_host_stays_as_it_is() {
+        assert_eq!(settled(vec![Err(Failure::new("no room"))]), Failure::new("no room"));
     }
 }

@@ -5,6 +5,8 @@ use std::{
     net::Ipv4Addr,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::{
     Member, NETWORK, certificate,
     fragment::{Backend, Certificate, Entry, Fragment, Server, backend_name, check, entries},
@@ -22,19 +24,28 @@ const PREFIX: u32 = 20;
 const FROM: u32 = u32::from_be_bytes([10, 210, 0, 0]);
 const SUBNETS: u32 = 96;
 
-/// The lowest address of the ingress network that no container has and that is not in `taken`.
-pub fn allocate(host: &HostFacts, taken: &BTreeSet<Ipv4Addr>) -> Result<Ipv4Addr, PlanError> {
+/// The first address of the ingress network that no container has and that is not in `taken`, from a place on that is the
+/// project's own: projects that plan at the same time see the same addresses free, and should not choose the same.
+pub fn allocate(host: &HostFacts, project: &str, taken: &BTreeSet<Ipv4Addr>) -> Result<Ipv4Addr, PlanError> {
     let (base, prefix) = parse(&subnet(host)?).expect("written here, or by the engine");
     let used: BTreeSet<Ipv4Addr> =
         host.containers.iter().filter_map(|fact| fact.addresses.get(NETWORK)).copied().collect();
     // The first is the network's own, the second its gateway's, the last its broadcast.
-    let hosts = (2..(1_u32 << (32 - prefix)) - 1).map(|number| Ipv4Addr::from(base + number));
-    hosts.into_iter().find(|address| !used.contains(address) && !taken.contains(address)).ok_or_else(|| {
+    let count = (1_u32 << (32 - prefix)) - 3;
+    let start = place(project) % count;
+    let addresses = (0..count).map(|step| Ipv4Addr::from(base + 2 + (start + step) % count));
+    addresses.into_iter().find(|address| !used.contains(address) && !taken.contains(address)).ok_or_else(|| {
         PlanError::Refused {
             message: format!("the network {NETWORK} of {} has no address left", host.name),
             hint: Some(format!("remove stopped containers: `stagecraft ssh {} docker container prune`", host.name)),
         }
     })
+}
+
+/// A number that is the project's for good; below 2^31, so that adding to it does not overflow.
+fn place(project: &str) -> u32 {
+    let hash = Sha256::digest(project);
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) >> 1
 }
 
 /// The subnet that the network has, or that it would be made with: the first that no other network of the engine has.
@@ -166,13 +177,21 @@ fn same(wanted: &Server, server: &ServerFact) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, subnet};
-    use crate::facts::{HostFacts, NetworkFact, fixture};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        net::Ipv4Addr,
+    };
+
+    use super::{allocate, parse, subnet};
+    use crate::{
+        facts::{HostFacts, NetworkFact, fixture},
+        ingress::NETWORK,
+    };
 
     fn host(subnets: &[&str]) -> HostFacts {
         let network = |(number, subnet): (usize, &&str)| NetworkFact {
             name: format!("net-{number}"),
-            labels: std::collections::BTreeMap::default(),
+            labels: BTreeMap::default(),
             subnets: vec![(*subnet).to_owned()],
         };
         HostFacts { networks: subnets.iter().enumerate().map(network).collect(), ..fixture::host("h1") }
@@ -186,5 +205,28 @@ mod tests {
         assert_eq!(subnet(&host(&["10.210.0.0/16"])).unwrap(), "10.211.0.0/20");
         assert!(subnet(&host(&["10.0.0.0/8"])).is_err());
         assert_eq!(parse("fd00::/64"), None);
+    }
+
+    #[test]
+    fn projects_that_plan_at_once_choose_other_addresses() {
+        let (host, none) = (host(&[]), BTreeSet::new());
+        let first = |project: &str| allocate(&host, project, &none).unwrap();
+        assert_eq!(first("shop"), first("shop"));
+        let projects: Vec<String> = (0..20).map(|number| format!("project-{number}")).collect();
+        let addresses: BTreeSet<Ipv4Addr> = projects.iter().map(|project| first(project)).collect();
+        assert_eq!(addresses.len(), projects.len());
+    }
+
+    #[test]
+    fn every_address_is_given_once() {
+        let network =
+            NetworkFact { name: NETWORK.into(), subnets: vec!["10.9.8.0/28".into()], labels: BTreeMap::new() };
+        let host = HostFacts { networks: vec![network], ..fixture::host("h1") };
+        let mut taken = BTreeSet::new();
+        while let Ok(address) = allocate(&host, "shop", &taken) {
+            assert!(taken.insert(address));
+        }
+        let all: BTreeSet<Ipv4Addr> = (2..15).map(|last| Ipv4Addr::new(10, 9, 8, last)).collect();
+        assert_eq!(taken, all);
     }
 }

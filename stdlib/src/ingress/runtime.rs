@@ -21,6 +21,11 @@ const OLD_WORKER: Span = Span::secs(2);
 /// Between two looks at a worker that a reload has replaced.
 const POLL: Duration = Duration::from_millis(200);
 
+/// How long the master may be away while it reloads.
+const RESTART: Duration = Duration::from_secs(2);
+/// Between two looks whether it is there again.
+const RESTART_POLL: Duration = Duration::from_millis(50);
+
 /// Makes the master take several lines over one connection, without a prompt.
 const SEVERAL: &str = "prompt i";
 /// What the master is told to say after each answer.
@@ -85,13 +90,18 @@ impl<'a> Runtime<'a> {
     async fn ask(&mut self, commands: impl Iterator<Item = String>) -> Result<String, Failure> {
         let commands: Vec<String> = commands.chain([format!("echo {END}")]).collect();
         let line = format!("{}\n", commands.join("; "));
-        // A reload, which may be another project's, ends the master's connections. What the replaced worker was told last is
-        // told to the new one, which knows nothing of it.
-        let answer = match self.ask_over(&line).await? {
-            None => self.ask_over(&line).await?,
-            answered => answered,
-        };
-        answer.ok_or_else(|| absent(self.host))
+        let until = Instant::now() + RESTART;
+        loop {
+            if let Some(answer) = self.ask_over(&line).await? {
+                return Ok(answer);
+            }
+            // A reload, which may be another project's, ends the master's connections, and for a moment it takes no new ones.
+            // What the replaced worker was told last is told to the new one, which knows nothing of it.
+            if Instant::now() >= until {
+                return Err(absent(self.host));
+            }
+            sleep(RESTART_POLL).await;
+        }
     }
 
     async fn ask_over(&mut self, line: &str) -> Result<Option<String>, HostError> {
@@ -286,9 +296,9 @@ mod tests {
         let (host, asked) = master(vec!["half", "whole\n<end>\n\n"]);
         let answer = Runtime::of(&host).command(&["show one".into()]).await.unwrap();
         assert_eq!((answer.as_str(), asked.lock().unwrap().len()), ("whole\n", 2));
-        let (host, _) = master(vec!["", ""]);
-        let failure = Runtime::of(&host).command(&["show one".into()]).await.unwrap_err();
-        assert_eq!(failure.message, "the ingress of web-1 does not run");
+        let (host, asked) = master(vec!["half", "", "whole\n<end>\n\n"]);
+        Runtime::of(&host).command(&["show one".into()]).await.unwrap();
+        assert_eq!(asked.lock().unwrap().len(), 3);
     }
 
     #[tokio::test]

@@ -2,8 +2,10 @@
 
 mod key;
 mod node;
+mod question;
 mod scope;
 
 pub use key::Key;
-pub use node::{Action, Change, Effect, Node, Plan, Planned, Policy, Read};
+pub use node::{Action, Change, Effect, Node, Plan, Planned, Policy};
+pub use question::{Question, Read};
 pub use scope::{Scope, ScopeError};

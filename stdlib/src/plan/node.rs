@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Key;
+use super::{Key, Read};
 use crate::model::{EnvironmentName, HostName, ProjectName, Release, Span};
 
 /// All that a run will do, and what it was decided from.
@@ -37,13 +37,6 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.root.operations().next().is_none()
     }
-}
-
-/// A question asked while the recipe was evaluated, and its answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Read {
-    pub question: String,
-    pub answer: Value,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ mod commit;
 pub mod functions;
 mod stage;
 pub mod state;
+pub mod store;
 mod trim;
 
 pub use commit::{Commit, Follow};

@@ -1,7 +1,4 @@
-//! The environment's state on a host: a Docker volume, read and written through the engine's archive API.
-//!
-//! No sudo, home directory or shell is needed: the volume is mounted in a container of an empty image that is never
-//! started, and archives are put into it and taken out of it. The files are root's, mode 0600.
+//! What of an environment's releases a host keeps, in its [store](super::store).
 //!
 //! | file | what |
 //! |---|---|
@@ -9,64 +6,33 @@
 //! | `current` | the number of the live release; on the home host, replacing it *is* the commit |
 //! | `releases/12.json` | the record of release 12, without values |
 //! | `releases/12.values.json` | the values of its services' environment |
-//!
-//! An empty file is one that has been forgotten: the archive API cannot delete.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io::Read,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use bollard::models::{ContainerCreateBody, HostConfig, VolumeCreateRequest};
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::store::{self, Shelf};
 use crate::{
     facts::StateFacts,
     failure::Failure,
     host::{Host, HostError},
-    labels,
     model::{Authority, Identity, Release, SecretKey, SecretValue, ServiceName, Values},
 };
 
-/// Where the volume is mounted in the state container.
-const MOUNT: &str = "/state";
-/// An image without a file, imported on the host itself.
-const EMPTY_IMAGE: &str = "stagecraft/empty:1";
-
-/// The name of the volume and of its container.
-pub fn name(compose_project: &str) -> String {
-    format!("{compose_project}-stagecraft-state")
-}
-
 /// What the environment's state on this host holds; empty when there is none yet.
 pub async fn read(host: &dyn Host, compose_project: &str) -> Result<StateFacts, HostError> {
-    let Some(archive) = host.get_archive(&name(compose_project), MOUNT).await? else {
-        return Ok(StateFacts::default());
-    };
-    parse(&archive).map_err(|why| HostError::Local {
+    let files = store::read(host, compose_project, Shelf::State, "").await?;
+    parse(files).map_err(|why| HostError::Local {
         host: host.name().clone(),
-        what: format!("the state in volume {}", name(compose_project)),
+        what: format!("the state in volume {}", Shelf::State.volume(compose_project)),
         why,
     })
 }
 
-fn parse(archive: &[u8]) -> Result<StateFacts, String> {
+fn parse(files: BTreeMap<String, Vec<u8>>) -> Result<StateFacts, String> {
     let mut state = StateFacts::default();
-    for entry in tar::Archive::new(archive).entries().map_err(|error| error.to_string())? {
-        let mut entry = entry.map_err(|error| error.to_string())?;
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        let path = entry.path().map_err(|error| error.to_string())?.to_string_lossy().into_owned();
-        // Docker's archive begins with the name of the directory that was asked for.
-        let path = path.split_once('/').map_or(path.as_str(), |(_, rest)| rest).to_owned();
-        let mut text = String::new();
-        entry.read_to_string(&mut text).map_err(|error| format!("{path}: {error}"))?;
-        if text.is_empty() {
-            continue;
-        }
+    for (path, contents) in files {
+        let text = String::from_utf8(contents).map_err(|error| format!("{path}: {error}"))?;
         take(&mut state, &path, &text).map_err(|why| format!("{path}: {why}"))?;
     }
     state.releases.sort_by_key(|release| release.id.number);
@@ -191,74 +157,19 @@ impl File {
 
 /// Writes files into the state, in one request where the state is there already.
 pub async fn write(host: &Arc<dyn Host>, compose_project: &str, files: &[File]) -> Result<(), Failure> {
-    let tar = archive(files);
-    match host.put_archive(&name(compose_project), MOUNT, tar.clone()).await {
-        Err(HostError::Engine { status: 404, .. }) => {
-            create(host, compose_project).await?;
-            Ok(host.put_archive(&name(compose_project), MOUNT, tar).await?)
-        }
-        done => Ok(done?),
-    }
-}
-
-fn archive(files: &[File]) -> Bytes {
-    let mut builder = tar::Builder::new(Vec::new());
-    let mut directory = tar::Header::new_gnu();
-    directory.set_entry_type(tar::EntryType::Directory);
-    directory.set_mode(0o700);
-    directory.set_size(0);
-    builder.append_data(&mut directory, "releases/", std::io::empty()).expect("writing to memory");
-    for file in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o600);
-        header.set_size(file.contents.len() as u64);
-        builder.append_data(&mut header, &file.path, file.contents.as_bytes()).expect("writing to memory");
-    }
-    builder.into_inner().expect("writing to memory").into()
-}
-
-async fn create(host: &Arc<dyn Host>, compose_project: &str) -> Result<(), HostError> {
-    let name = name(compose_project);
-    let labels = HashMap::from([
-        (labels::PROJECT.to_owned(), compose_project.to_owned()),
-        (labels::ROLE.to_owned(), labels::role::STATE.to_owned()),
-    ]);
-    let volume = VolumeCreateRequest { name: Some(name.clone()), labels: Some(labels.clone()), ..Default::default() };
-    let image = async {
-        if host.image(EMPTY_IMAGE).await?.is_none() {
-            // Two blocks of zeros: a tar without entries.
-            host.import_image(EMPTY_IMAGE, Bytes::from_static(&[0; 1024])).await?;
-        }
-        Ok::<_, HostError>(())
-    };
-    tokio::try_join!(host.create_volume(volume), image)?;
-    let body = ContainerCreateBody {
-        image: Some(EMPTY_IMAGE.into()),
-        cmd: Some(vec!["never-started".into()]),
-        labels: Some(labels),
-        network_disabled: Some(true),
-        host_config: Some(HostConfig { binds: Some(vec![format!("{name}:{MOUNT}")]), ..Default::default() }),
-        ..Default::default()
-    };
-    host.create_container(&name, body).await.map(|_| ())
+    let files: Vec<(&str, &[u8])> = files.iter().map(|file| (file.path.as_str(), file.contents.as_bytes())).collect();
+    store::write(host, compose_project, Shelf::State, &files).await
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{File, archive, parse};
+    use std::collections::BTreeMap;
+
+    use super::{File, parse};
     use crate::model::{Authority, Identity, SecretKey, SecretValue, ServiceName, Values};
 
-    /// The engine gives an archive whose paths begin with the directory's name.
-    fn as_the_engine_gives_it(files: &[File]) -> Vec<u8> {
-        let inner = archive(files);
-        let mut outer = tar::Builder::new(Vec::new());
-        for entry in tar::Archive::new(inner.as_ref()).entries().unwrap() {
-            let mut entry = entry.unwrap();
-            let mut header = entry.header().clone();
-            let path = format!("state/{}", entry.path().unwrap().display());
-            outer.append_data(&mut header, path, &mut entry).unwrap();
-        }
-        outer.into_inner().unwrap()
+    fn written(files: Vec<File>) -> BTreeMap<String, Vec<u8>> {
+        files.into_iter().map(|file| (file.path, file.contents.into_bytes())).collect()
     }
 
     #[test]
@@ -268,8 +179,8 @@ mod tests {
         let mut values = Values::default();
         let web = ServiceName::new("web").unwrap();
         values.environment.entry(web).or_default().insert("PASSWORD".into(), SecretValue::new("s3cret"));
-        let files = [File::identity(&identity), File::current(12), File::values(12, &values)];
-        let state = parse(&as_the_engine_gives_it(&files)).unwrap();
+        let state =
+            parse(written(vec![File::identity(&identity), File::current(12), File::values(12, &values)])).unwrap();
         assert_eq!(state.identity, Some(identity));
         assert_eq!(state.current, Some(12));
         assert_eq!(state.values[&12], values);
@@ -277,8 +188,8 @@ mod tests {
 
     #[test]
     fn a_broken_file_is_named_and_its_values_are_not_shown() {
-        let files = [File { path: "releases/3.values.json".into(), contents: "{\"web\": \"s3cret\"}".into() }];
-        let error = parse(&as_the_engine_gives_it(&files)).unwrap_err();
+        let file = File { path: "releases/3.values.json".into(), contents: "{\"web\": \"s3cret\"}".into() };
+        let error = parse(written(vec![file])).unwrap_err();
         assert_eq!(error, "releases/3.values.json: does not hold a release's values");
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     facts::{ContainerFact, HostFacts},
     function::{PlanError, Planning},
     ingress,
-    model::Service,
+    model::{Service, ServiceName},
 };
 
 /// One service on one host.
@@ -38,7 +38,8 @@ pub fn assess<'a>(
     let wanted = if placed { service.replicas } else { 0 };
     let config = compose::config_hash(&specify(planning, service, 1, Ipv4Addr::UNSPECIFIED));
     let (mut keep, mut old) = (Vec::new(), Vec::new());
-    for container in containers(host, service) {
+    for container in containers(host, &service.name) {
+        refuse_working_job(host, container)?;
         let same = container.running && container.ours.as_ref().is_some_and(|ours| ours.config == config);
         if same && keep.len() < wanted as usize { keep.push(container) } else { old.push(container) }
     }
@@ -55,13 +56,30 @@ pub fn assess<'a>(
     Ok(Assessment { keep, new, old })
 }
 
-/// In the order of their replicas: the engine lists the newest first.
-fn containers<'a>(host: &'a HostFacts, service: &Service) -> Vec<&'a ContainerFact> {
-    let of_service =
-        |fact: &&ContainerFact| fact.ours.as_ref().is_some_and(|ours| !ours.job && ours.service == service.name);
+/// In the order of their replicas: the engine lists the newest first. What is left of a job that had the name is among them.
+fn containers<'a>(host: &'a HostFacts, service: &ServiceName) -> Vec<&'a ContainerFact> {
+    let of_service = |fact: &&ContainerFact| fact.ours.as_ref().is_some_and(|ours| ours.service == *service);
     let mut containers: Vec<&ContainerFact> = host.containers.iter().filter(of_service).collect();
     containers.sort_by_key(|fact| fact.ours.as_ref().map(|ours| (ours.release, ours.replica)));
     containers
+}
+
+/// A job that is at work is neither stopped nor removed: it may not be one that can be begun again.
+pub fn refuse_working_job(host: &HostFacts, container: &ContainerFact) -> Result<(), PlanError> {
+    let job = container.ours.as_ref().filter(|ours| ours.job && !container.stopped);
+    match job {
+        None => Ok(()),
+        Some(ours) => Err(PlanError::Refused {
+            message: format!(
+                "{} is no job any more, and {} of it is at work on {}",
+                ours.service, container.name, host.name
+            ),
+            hint: Some(format!(
+                "wait until it has ended, or end it: `stagecraft ssh {} docker rm -f {}`",
+                host.name, container.name
+            )),
+        }),
+    }
 }
 
 fn specify(planning: &Planning<'_>, service: &Service, replica: u32, address: Ipv4Addr) -> ContainerSpec {
@@ -73,12 +91,14 @@ fn specify(planning: &Planning<'_>, service: &Service, replica: u32, address: Ip
 /// the result does not depend on the order in which a recipe names the services.
 struct Addresses<'a> {
     host: &'a HostFacts,
+    project: String,
     taken: BTreeSet<Ipv4Addr>,
 }
 
 impl<'a> Addresses<'a> {
     fn before(planning: &Planning<'_>, host: &'a HostFacts, service: &Service) -> Result<Self, PlanError> {
-        let mut addresses = Self { host, taken: BTreeSet::new() };
+        let mut addresses =
+            Self { host, project: planning.release.application.compose_project(), taken: BTreeSet::new() };
         let routed = planning.release.application.services.iter().filter(|other| other.route.is_some());
         for other in routed.take_while(|other| other.name != service.name) {
             if other.hosts.contains(&host.name) {
@@ -91,7 +111,7 @@ impl<'a> Addresses<'a> {
     }
 
     fn next(&mut self) -> Result<Ipv4Addr, PlanError> {
-        let address = ingress::allocate(self.host, &self.taken)?;
+        let address = ingress::allocate(self.host, &self.project, &self.taken)?;
         self.taken.insert(address);
         Ok(address)
     }

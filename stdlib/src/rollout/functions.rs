@@ -2,12 +2,13 @@
 
 use super::{
     Remove, Stop,
+    assess::refuse_working_job,
     lane::{Lane, Part, member},
     phases,
     replace::{announce, on_each, replace as plan_replace},
 };
 use crate::{
-    facts::ContainerFact,
+    facts::{ContainerFact, OurContainer},
     function::{Call, Function, Kind, Parameter, PlanError, Planning},
     ingress::{self, Member},
     model::{Service, ServiceName, Span},
@@ -103,8 +104,9 @@ pub const RETIRE: Function = Function {
 pub const REMOVE: Function = Function {
     module: "rollout",
     name: "remove",
-    docs: "Takes a service that the application no longer has off all hosts: out of the ingress, drained, stopped; \
-        removed after `release::commit`. Its volumes stay.",
+    docs: "Takes a service that the application no longer has, or has as a job now, off all hosts: out of the ingress, \
+        drained, stopped; removed after `release::commit`. Its volumes stay. What a removed job has left goes too; it is an \
+        error while one is at work.",
     parameters: &[Parameter { name: "service", kind: Kind::Text }],
     options: None,
     call: remove,
@@ -128,12 +130,14 @@ fn remove(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(),
     scope.before_commit()?;
     let name = ServiceName::new(call.text(0))
         .map_err(|error| PlanError::Refused { message: error.to_string(), hint: None })?;
+    let job = planning.release.application.service(&name).is_some_and(|service| service.job.is_some());
     scope.parallel(&format!("remove {name}"), |scope| {
         for host in &planning.facts.hosts {
-            let of_service =
-                |fact: &&ContainerFact| fact.ours.as_ref().is_some_and(|ours| !ours.job && ours.service == name);
-            let all: Vec<&ContainerFact> = host.containers.iter().filter(of_service).collect();
+            let goes = |ours: &OurContainer| ours.service == name && !(job && ours.job);
+            let all = host.containers.iter().filter(|fact| fact.ours.as_ref().is_some_and(goes));
+            let all: Vec<&ContainerFact> = all.collect();
             for container in &all {
+                refuse_working_job(host, container)?;
                 scope.defer(&host.name, &Remove { id: container.id.clone(), name: container.name.clone() });
             }
             let running: Vec<&ContainerFact> = all.into_iter().filter(|container| container.running).collect();
@@ -153,10 +157,60 @@ fn remove(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(),
                     action: Action::Remove,
                     from: Some("running".to_owned()),
                     to: None,
-                    because: vec!["not in the application".to_owned()],
+                    because: vec![if job { "a job now" } else { "not in the application" }.to_owned()],
                 });
             }
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::REMOVE;
+    use crate::{
+        compose::fixture::{empty_host, plan, release, service},
+        facts::{ContainerFact, HostFacts, OurContainer},
+        function::Argument,
+        model::ServiceName,
+    };
+
+    fn of_a_job(stopped: bool) -> ContainerFact {
+        let ours = OurContainer {
+            service: ServiceName::new("seed").unwrap(),
+            replica: 1,
+            config: "hash".into(),
+            release: 11,
+            run: "run-0".into(),
+            job: true,
+        };
+        ContainerFact {
+            id: "a1".into(),
+            name: "shop-seed-r11-1".into(),
+            running: !stopped,
+            stopped,
+            labels: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            published: vec![],
+            ours: Some(ours),
+        }
+    }
+
+    fn removed(container: ContainerFact) -> Result<Vec<String>, String> {
+        let host = HostFacts { containers: vec![container], ..empty_host() };
+        let planned = plan(&REMOVE, &release(service()), host, Argument::Text("seed".into()));
+        let (operations, _) = planned.map_err(|error| error.to_string())?;
+        Ok(operations.into_iter().map(|planned| planned.title).collect())
+    }
+
+    #[test]
+    fn a_removed_job_that_is_at_work_is_neither_stopped_nor_removed() {
+        assert_eq!(removed(of_a_job(true)), Ok(vec!["remove shop-seed-r11-1".into()]));
+        assert_eq!(
+            removed(of_a_job(false)),
+            Err("seed is no job any more, and shop-seed-r11-1 of it is at work on h1".into())
+        );
+    }
 }

@@ -15,6 +15,7 @@ mod start;
 mod stop;
 
 pub use assess::{Assessment, NewContainer, assess};
+pub use phases::free_name;
 pub use ready::{HowReady, Ready};
 pub use remove::Remove;
 pub use rename::Rename;

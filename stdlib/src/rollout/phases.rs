@@ -26,12 +26,16 @@ pub fn start(
     }
     for new in lane.new_in(part) {
         if let Some(old) = lane.found.old.iter().find(|old| old.name == new.spec.name) {
-            let to = renamed(old);
-            scope.operation(Some(lane.name()), &Rename { id: old.id.clone(), from: old.name.clone(), to });
+            free_name(scope, lane.name(), old);
         }
         scope.operation(Some(lane.name()), &Start { service: service.name.clone(), spec: new.spec.clone() });
     }
     Ok(())
+}
+
+/// Gives an old container another name, as its own is taken by a new one.
+pub fn free_name(scope: &mut Scope, host: &HostName, old: &ContainerFact) {
+    scope.operation(Some(host), &Rename { id: old.id.clone(), from: old.name.clone(), to: renamed(old) });
 }
 
 /// The name of an old container whose own is taken by a new one.

@@ -113,7 +113,7 @@ fn change(planning: &Planning<'_>, lane: &Lane<'_>, service: &Service, strategy:
         record.application.service(&service.name)
     });
     let live = planning.live().and_then(|live| live.application.service(&service.name));
-    let live = live.filter(|live| live.hosts.contains(lane.name()));
+    let live = live.filter(|live| live.job.is_none() && live.hosts.contains(lane.name()));
     let before = record.or(live);
     let action = match (placed, lane.found.new.is_empty(), lane.running_old().is_empty()) {
         _ if lane.idle() => Action::Nothing,

@@ -1,13 +1,17 @@
 //! Creates and starts a container, outside every pool.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     compose::{self, ContainerSpec},
     failure::Failure,
-    labels,
+    host::Host,
+    ingress, labels,
     model::{ServiceName, Span},
     operation::{Context, Operation, Probe, Result},
     plan::Effect,
@@ -39,6 +43,26 @@ impl Start {
             running: found.state.and_then(|state| state.running).unwrap_or(false),
             run: found.config.and_then(|config| config.labels).and_then(|mut labels| labels.remove(labels::RUN)),
         }))
+    }
+
+    /// Another project may have started a container at the address since the plan was made.
+    async fn address_taken(&self, host: &Arc<dyn Host>, own: &str) -> Option<Failure> {
+        let address = self.spec.address_in(ingress::NETWORK)?.to_string();
+        let has = |container: &ContainerSummary| {
+            let networks = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+            let endpoint = networks.and_then(|networks| networks.get(ingress::NETWORK));
+            let running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
+            running && endpoint.and_then(|endpoint| endpoint.ip_address.as_ref()) == Some(&address)
+        };
+        let all = host.containers().await.ok()?;
+        let other = all.into_iter().find(|other| other.id.as_deref() != Some(own) && has(other))?;
+        let name = other.names.unwrap_or_default().pop().unwrap_or_default();
+        let (name, own) = (name.trim_start_matches('/'), &self.spec.name);
+        Some(
+            Failure::new(format!("{own} cannot have its address {address} on {}: {name} has it since", host.name()))
+                .on(host.name())
+                .hint("deploy again, which chooses another address: `stagecraft deploy`"),
+        )
     }
 
     /// The container of this name, if this run made it.
@@ -76,7 +100,12 @@ impl Operation for Start {
             },
             Ok(id) => id,
         };
-        host.start_container(&id).await?;
+        if let Err(error) = host.start_container(&id).await {
+            return Err(match self.address_taken(host, &id).await {
+                Some(taken) => taken.detail(error.to_string()),
+                None => error.into(),
+            });
+        }
         Ok(json!({ "id": id }))
     }
 

@@ -1,0 +1,14 @@
+//! A copy of the journal where others see it.
+
+use async_trait::async_trait;
+use stdlib::failure::Failure;
+
+use super::Outcome;
+
+/// Something that copies the journal while the run is under way.
+#[async_trait]
+pub trait Mirror: Send + Sync {
+    /// The run has ended, and the journal says so; the lock is still held. `None`: it was cut off, and without the lock nothing
+    /// may be written any more.
+    async fn close(&self, outcome: Option<Outcome>) -> Result<(), Failure>;
+}

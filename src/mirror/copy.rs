@@ -1,0 +1,115 @@
+//! Keeping the copy of one run under way.
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use stdlib::{
+    failure::Failure,
+    host::Host,
+    release::store::{self, Shelf},
+};
+use tokio::sync::Mutex;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    audit::{Audit, Deed, Line},
+    bundle::{AUDIT_FILE, JOURNAL, PLAN, SLOTS, directory, read_audit},
+};
+use crate::engine::{Mirror, Outcome, RunDirectory};
+
+/// How far the copy of a journal may be behind it, beside what a write takes.
+pub const LAG: Duration = Duration::from_secs(1);
+
+/// The line of the audit with which a run begins or goes on, and where it is written.
+pub struct Opening {
+    pub home: Arc<dyn Host>,
+    pub compose_project: String,
+    pub line: Line,
+}
+
+/// A run's copy, brought up to date while the run is under way.
+pub struct Copy {
+    shelf: Arc<Place>,
+    audit: Mutex<Audit>,
+    line: Line,
+    /// Ends with the copy.
+    following: Mutex<Option<AbortOnDropHandle<()>>>,
+}
+
+struct Place {
+    home: Arc<dyn Host>,
+    compose_project: String,
+    slot: usize,
+    journal: PathBuf,
+}
+
+impl Place {
+    async fn write(&self, files: &[(&str, &[u8])]) -> Result<(), Failure> {
+        store::write(&self.home, &self.compose_project, Shelf::Runs, files).await
+    }
+
+    fn file(&self, name: &str) -> String {
+        format!("{}/{name}", directory(self.slot))
+    }
+
+    /// The journal as it is now; empty before it has begun.
+    fn journal(&self) -> Vec<u8> {
+        fs::read(&self.journal).unwrap_or_default()
+    }
+
+    async fn follow(&self) {
+        let mut written = 0;
+        loop {
+            tokio::time::sleep(LAG).await;
+            let journal = self.journal();
+            if journal.len() == written {
+                continue;
+            }
+            match self.write(&[(&self.file(JOURNAL), &journal)]).await {
+                Ok(()) => written = journal.len(),
+                // Said when the run ends, if it is still so.
+                Err(error) => tracing::debug!(%error.message, "the journal's copy could not be written"),
+            }
+        }
+    }
+}
+
+impl Copy {
+    /// Writes the line, the plan, and what the journal has, before anything of the run begins. Under the environment's lock.
+    pub async fn open(opening: Opening, run: &RunDirectory) -> Result<Self, Failure> {
+        let Opening { home, compose_project, mut line } = opening;
+        let mut audit = read_audit(&home, &compose_project).await?;
+        line.slot = audit.bundles() % SLOTS;
+        audit.append(line.clone());
+        let journal = run.path().join(JOURNAL);
+        let place = Place { home, compose_project, slot: line.slot, journal };
+        let plan = fs::read(run.path().join(PLAN))
+            .map_err(|error| Failure::new(format!("{}: {error}", run.path().join(PLAN).display())).hint("try again"))?;
+        place
+            .write(&[
+                (AUDIT_FILE, audit.text().as_bytes()),
+                (&place.file(PLAN), &plan),
+                (&place.file(JOURNAL), &place.journal()),
+            ])
+            .await?;
+        let shelf = Arc::new(place);
+        let followed = Arc::clone(&shelf);
+        let following = AbortOnDropHandle::new(tokio::spawn(async move { followed.follow().await }));
+        Ok(Self { shelf, audit: Mutex::new(audit), line, following: Mutex::new(Some(following)) })
+    }
+}
+
+#[async_trait]
+impl Mirror for Copy {
+    async fn close(&self, outcome: Option<Outcome>) -> Result<(), Failure> {
+        self.following.lock().await.take();
+        // Without the lock nothing may be written.
+        let Some(outcome) = outcome else { return Ok(()) };
+        let mut audit = self.audit.lock().await;
+        let Line { run, who, what, release, slot, .. } = self.line.clone();
+        let line = Line::new(Deed::Ended { outcome }, run, who, what);
+        audit.append(Line { release, slot, ..line });
+        let shelf = &self.shelf;
+        shelf.write(&[(AUDIT_FILE, audit.text().as_bytes()), (&shelf.file(JOURNAL), &shelf.journal())]).await
+    }
+}
