@@ -127,7 +127,7 @@ pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<En
     };
     let (failures, left) = ended.map(|ended| (ended.failures, ended.left)).unwrap_or_default();
     let summary = Summary {
-        run,
+        run: Some(run),
         outcome,
         release: plan.release.as_ref().map(|release| release.id.clone()),
         urls: if outcome == Outcome::Done { urls(&session.project, plan) } else { Vec::new() },

@@ -1,8 +1,9 @@
 //! `stagecraft runs`.
 
 use serde_json::json;
+use stdlib::host::Hosts;
 
-use super::{CliError, Exit, Global, state, table};
+use super::{CliError, Exit, Global, last_line::LastLine, state, table};
 use crate::engine::{Outcome, RunDirectory};
 
 /// List the runs of this project that this machine knows, the newest first
@@ -10,6 +11,7 @@ use crate::engine::{Outcome, RunDirectory};
 pub struct Args {}
 
 pub fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
+    let last = LastLine::start(global);
     let mut rows = Vec::new();
     let state = state::directory(&global.directory);
     for run in RunDirectory::list(&state).map_err(anyhow::Error::from)? {
@@ -45,5 +47,6 @@ pub fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
             table::print(&["RUN", "RECIPE", "RELEASE", "BEGAN", "OUTCOME"], &rows);
         }
     }
+    last.print(Exit::Done, None, &Hosts::default());
     Ok(Exit::Done)
 }

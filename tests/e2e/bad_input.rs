@@ -144,6 +144,7 @@ fn no_permission_on_the_engines_socket() {
     assert!(same.stdout.contains("nothing to do"), "{}", same.stdout);
 }
 
+// spec: run.preflight
 #[test]
 fn a_port_in_use() {
     let app = App::web("e2e-bad-port", &[Place::Host(1)], HTTP);
