@@ -8,6 +8,7 @@ use stagecraft::{
 };
 use stdlib::{
     facts::{self, Facts, fingerprint},
+    image::Source,
     model::{Application, Release, ReleaseId, RunId},
     plan::Plan,
 };
@@ -85,7 +86,7 @@ impl Shop {
             plan: Arc::new(plan.clone()),
             run: run_id(run),
             hosts: self.hosts.clone(),
-            builder: Some(Arc::clone(&self.operator)),
+            source: Some(Arc::new(Source::new(Arc::clone(&self.operator)))),
             release: plan.release.clone().map(Arc::new),
             values: Arc::new(values()),
             identity: Arc::new(self.identity.clone()),

@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use stdlib::{failure::Failure, host::Host, image::Rebuild};
+use stdlib::{
+    failure::Failure,
+    host::{Ahead, Host},
+    image::{Rebuild, Source},
+    model::Transfer,
+};
 
 use super::{
     CliError, Exit, Global,
     confirm::confirm,
     deploy::How,
-    images, lock,
+    images::{self, Images},
+    lock,
     perform::{Performance, finish, perform},
     preflight,
     prepare::{self, Ready, Request},
@@ -59,8 +65,12 @@ async fn carry_out(
     let ((), (), images) = tokio::try_join!(
         preflight::check(session),
         lock::look(session, &run, what, how.wait),
-        prepare::images(session, &operator, request, *rebuild, reporting.events()),
+        prepare::images(session, &operator, request, *rebuild, reporting.events(), || expect_images(session)),
     )?;
+    let source = Arc::new(Source::new(operator));
+    if let (Images::Built(built), Transfer::Direct) = (&images, &session.project.topology.transfer) {
+        built.made.iter().for_each(|image| source.export_ahead(image));
+    }
     let (ready, guard) = match how.consent() {
         Consent::Given => {
             let guard = lock::take(session, &run, what, how.wait).await?;
@@ -91,8 +101,16 @@ async fn carry_out(
     if how.consent() == Consent::Given {
         reporting.plan(&ready.plan, &ready.log).await;
     }
-    let performance = Performance { what: what.clone(), ready, run, operator, guard, limit: how.limit, assume: None };
+    let performance = Performance { what: what.clone(), ready, run, source, guard, limit: how.limit, assume: None };
     perform(session, performance, reporting).await
+}
+
+/// What is built now will be sent to hosts and run there: the time of the build serves to open what that takes.
+fn expect_images(session: &Session) {
+    session.open_ahead(Ahead::Locks);
+    if session.project.topology.transfer == Transfer::Direct {
+        session.open_ahead(Ahead::Images);
+    }
 }
 
 /// The plan that was shown, if the hosts are still as it found them.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use stdlib::{
-    host::{Host, LockGuard},
+    host::{Ahead, LockGuard},
+    image::Source,
     model::{Route, RunId, Tls},
     plan::Plan,
 };
@@ -28,7 +29,7 @@ pub struct Performance {
     pub what: String,
     pub ready: Ready,
     pub run: RunId,
-    pub operator: Arc<dyn Host>,
+    pub source: Arc<Source>,
     pub guard: Box<dyn LockGuard>,
     /// Hosts that are changed at once.
     pub limit: usize,
@@ -41,6 +42,7 @@ pub async fn perform(session: &Session, performance: Performance, reporting: Rep
         performance.guard.release().await;
         return Ok(finish(session, plan, run, None, reporting).await);
     }
+    session.open_ahead(Ahead::Locks);
     let directory = RunDirectory::create(&state::directory(&session.project.directory), &run, plan);
     let directory = directory.map_err(anyhow::Error::from)?;
     let journal = directory.journal().map_err(anyhow::Error::from)?;
@@ -80,7 +82,7 @@ impl Performance {
             release: plan.release.clone().map(Arc::new),
             plan: Arc::new(plan),
             hosts: session.hosts.clone(),
-            builder: Some(self.operator),
+            source: Some(self.source),
             run: self.run,
             values: Arc::new(values),
             identity: Arc::new(identity),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use stdlib::{facts::Facts, failure::Failure, host::Host, model::RunId, plan::Plan};
+use stdlib::{facts::Facts, failure::Failure, host::Host, image::Source, model::RunId, plan::Plan};
 
 use super::{
     CliError, Exit, Global,
@@ -125,7 +125,15 @@ async fn carry_out(
         }
     };
     let (what, limit) = (order.what().to_owned(), order.how.limit);
-    let performance = Performance { what, ready, run: run.clone(), operator, guard, limit, assume: order.assume };
+    let performance = Performance {
+        what,
+        ready,
+        run: run.clone(),
+        source: Arc::new(Source::new(operator)),
+        guard,
+        limit,
+        assume: order.assume,
+    };
     let execution = performance.execution(session, &directory, journal, order.deed(), &reporting).await?;
     let plan = Arc::clone(&execution.plan);
     let ended = engine::resume(execution, &history, order.heading).await.map_err(anyhow::Error::from)?;

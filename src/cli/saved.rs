@@ -1,6 +1,6 @@
 //! `stagecraft deploy --plan FILE`: runs a plan that was saved.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
@@ -8,6 +8,7 @@ use stdlib::{
     facts::{Facts, fingerprint},
     failure::Failure,
     host::Hosts,
+    image::Source,
     model::{Application, Identity, Route, Tls, Values},
     plan::{Plan, Question, Read},
 };
@@ -44,7 +45,15 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
         match restore(&session, plan).await {
             Ok(ready) => {
                 let (what, limit) = ("deploy --plan".to_owned(), how.limit);
-                let performance = Performance { what, ready, run, operator, guard, limit, assume: None };
+                let performance = Performance {
+                    what,
+                    ready,
+                    run,
+                    source: Arc::new(Source::new(operator)),
+                    guard,
+                    limit,
+                    assume: None,
+                };
                 perform(&session, performance, reporting).await
             }
             Err(error) => {
