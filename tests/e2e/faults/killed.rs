@@ -37,7 +37,7 @@ fn a_deploy_at_each_boundary_of_its_journal() {
     let boundaries: Vec<usize> = (1..=fleet.journal().len()).collect();
     let load = fleet.load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 7) {
+    for lines in sample(&boundaries, 5) {
         for then in if full() { &Then::BOTH[..] } else { &Then::BOTH[lines % 2..=lines % 2] } {
             let version = format!("v{lines}-{then:?}");
             let after = format!("a kill at line {lines} of {}, then {then:?}", boundaries.len());
