@@ -75,7 +75,7 @@ impl Order<'_> {
 }
 
 pub async fn go_on(order: &Order<'_>, global: &Global) -> Result<Exit, CliError> {
-    let (session, operator) = connect(project::load(global).await?.leave_out(&order.how.without)?).await?;
+    let (session, operator) = connect(project::load_for_a_run(global).await?.leave_out(&order.how.without)?).await?;
     let done = carry_out(&session, operator, order, Reporting::start(global)).await;
     session.close().await;
     done
