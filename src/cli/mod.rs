@@ -1,6 +1,7 @@
 //! The command line: one file for each command, whose `Args`' comments are its help.
 
 mod ca;
+mod cancel;
 mod check;
 mod commit;
 mod completions;

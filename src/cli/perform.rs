@@ -8,10 +8,9 @@ use stdlib::{
     model::{Route, RunId, Tls},
     plan::Plan,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    CliError, Exit,
+    CliError, Exit, cancel,
     prepare::{Ready, author},
     reporting::Reporting,
     session::Session,
@@ -94,26 +93,10 @@ impl Performance {
             limit: self.limit,
             timing: Timing::default(),
             decode: engine::library(),
-            cancel: cancelled_by_the_user(),
+            cancel: cancel::by_the_user(),
             events: reporting.events().clone(),
         })
     }
-}
-
-/// The first Ctrl-C lets the run put everything back; the second ends at once.
-fn cancelled_by_the_user() -> CancellationToken {
-    let cancel = CancellationToken::new();
-    let token = cancel.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("cancelled: putting everything back; Ctrl-C again ends at once");
-            token.cancel();
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(Exit::Cancelled as i32);
-            }
-        }
-    });
-    cancel
 }
 
 /// Shows how it ended, and gives the exit code.

@@ -145,6 +145,10 @@ pub enum Locked {
 #[async_trait]
 pub trait Host: Send + Sync {
     fn name(&self) -> &HostName;
+    /// Whether the connection is lost for good, so that nothing more can be asked or done.
+    fn is_lost(&self) -> bool {
+        false
+    }
     fn usage(&self) -> Usage;
 
     /// The engine's, such as `linux/amd64`: it has said so when it was connected to.

@@ -14,6 +14,8 @@ use crate::{
 
 /// How long the runtime may take to answer where nothing is waited for.
 const ANSWER: Span = Span::secs(10);
+/// How long one question to a worker that is starting may take; it is asked again.
+const FIRST_ANSWER: Span = Span::secs(1);
 /// How long a reload may take: it loads every certificate.
 const RELOAD: Span = Span::secs(30);
 /// How long a worker that a reload has replaced may take to answer.
@@ -40,15 +42,22 @@ pub const SERVERS: &str = "show servers state";
 /// Asks the current worker, through the master: after a reload an old worker may still answer at the worker's own socket for
 /// a moment. `None` when there is no ingress.
 pub async fn ask(host: &dyn Host, commands: &[String]) -> Result<Option<String>, HostError> {
+    ask_within(host, commands, ANSWER).await
+}
+
+async fn ask_within(host: &dyn Host, commands: &[String], deadline: Span) -> Result<Option<String>, HostError> {
     let current: Vec<String> = commands.iter().map(|command| format!("@1 {command}")).collect();
     let request = format!("{}; quit\n", current.join("; "));
-    let answer = host.socket(Path::new(MASTER), request.as_bytes(), ANSWER).await?;
+    let answer = host.socket(Path::new(MASTER), request.as_bytes(), deadline).await?;
     Ok(answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Whether a worker answers; the master answers before it has one.
+/// Whether a worker answers; the master answers before it has one, or keeps the question for one that is starting.
 pub async fn answers(host: &dyn Host) -> Result<bool, HostError> {
-    let answer = ask(host, &["show version".to_owned()]).await?;
+    let answer = match ask_within(host, &["show version".to_owned()], FIRST_ANSWER).await {
+        Err(HostError::Lost { .. }) if !host.is_lost() => None,
+        answer => answer?,
+    };
     // The version, such as `3.2.26`.
     Ok(answer.is_some_and(|answer| answer.starts_with(|first: char| first.is_ascii_digit())))
 }
