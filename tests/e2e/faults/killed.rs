@@ -37,7 +37,7 @@ fn a_deploy_at_each_boundary_of_its_journal() {
     let boundaries: Vec<usize> = (1..=fleet.journal().len()).collect();
     let load = Fleet::load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 5) {
+    for lines in sample(&boundaries, if full() { boundaries.len() } else { 5 }) {
         for then in if full() { &Then::BOTH[..] } else { &Then::BOTH[lines % 2..=lines % 2] } {
             let version = format!("v{lines}-{then:?}");
             let after = format!("a kill at line {lines} of {}, then {then:?}", boundaries.len());
@@ -75,7 +75,7 @@ fn an_undo_at_each_boundary_of_its_journal() {
     let boundaries: Vec<usize> = (first..=journal.len()).collect();
     let load = Fleet::load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 4) {
+    for lines in sample(&boundaries, if full() { boundaries.len() } else { 4 }) {
         for then in if full() { &Then::BOTH[..] } else { &Then::BOTH[lines % 2..=lines % 2] } {
             let after = format!("a kill in the undo at line {lines} of {}, then {then:?}", boundaries.len());
             bad(&format!("bad{lines}-{then:?}"));
@@ -113,7 +113,7 @@ fn a_run_whose_machine_is_gone() {
     let boundaries: Vec<usize> = (2..=fleet.journal().len()).collect();
     let load = Fleet::load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 3) {
+    for lines in sample(&boundaries, if full() { 10 } else { 3 }) {
         let (version, after) = (format!("v{lines}"), format!("a kill at line {lines}, then resume elsewhere"));
         fleet.version(&version);
         if fleet.killed_at(&["deploy", "--yes"], lines).is_none() {
@@ -164,7 +164,7 @@ fn undo_of_a_run_that_was_cut_off() {
     let boundaries: Vec<usize> = (1..commit - 1).collect();
     let load = Fleet::load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 3) {
+    for lines in sample(&boundaries, if full() { 10 } else { 3 }) {
         let after = format!("a kill at line {lines} of {}, then undo", journal.len());
         fleet.version(&format!("bad{lines}"));
         if fleet.killed_at(&["deploy", "--yes"], lines).is_none() {
