@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
 use stdlib::{
     failure::Failure,
@@ -38,6 +39,8 @@ struct Records {
     states: HashMap<Key, State>,
     /// Kept when the operation is undone, since a guard's `always` is judged by whether its body had succeeded.
     outputs: HashMap<Key, Value>,
+    /// When each operation first began.
+    begins: HashMap<Key, Timestamp>,
 }
 
 impl Ledger {
@@ -49,7 +52,7 @@ impl Ledger {
         }
         for recorded in &history.entries {
             match &recorded.entry {
-                Entry::Start { key } => ledger.set(key, State::Begun),
+                Entry::Start { key } => ledger.begin(key, recorded.time),
                 Entry::Ok { key, output } => ledger.set(key, State::Done(output.clone())),
                 Entry::Failed { key, failure } => ledger.set(key, State::Failed(failure.clone())),
                 Entry::Stopped { key } => ledger.set(key, State::Stopped),
@@ -72,6 +75,16 @@ impl Ledger {
             records.outputs.insert(key.clone(), output.clone());
         }
         records.states.insert(key.clone(), state);
+    }
+
+    pub fn begin(&self, key: &Key, time: Timestamp) {
+        self.set(key, State::Begun);
+        self.lock().begins.entry(key.clone()).or_insert(time);
+    }
+
+    /// When the operation first began; `None` when that is not known.
+    pub fn began(&self, key: &Key) -> Option<Timestamp> {
+        self.lock().begins.get(key).copied()
     }
 
     /// `None` for an operation that has not begun.

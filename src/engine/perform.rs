@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use stdlib::{
     failure::{Certainty, Failure},
@@ -85,7 +86,7 @@ impl Run {
         let attempt = if before.is_some() {
             self.take_up(planned, way).await
         } else if self.commit(Entry::Start { key: planned.key.clone() }).await.is_ok() {
-            self.ledger.set(&planned.key, State::Begun);
+            self.ledger.begin(&planned.key, Timestamp::now());
             self.try_again_and_again(planned, way).await
         } else {
             self.say_ended(planned, OperationOutcome::Stopped, None, began);

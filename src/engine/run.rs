@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use stdlib::{
     failure::Failure,
     host::{Host, Hosts},
@@ -108,6 +109,7 @@ impl Run {
             run: self.id.clone(),
             key: planned.key.clone(),
             host: planned.host.clone(),
+            began: self.ledger.began(&planned.key).unwrap_or_else(Timestamp::now),
             release: around.release.clone(),
             values: Arc::clone(&around.values),
             identity: Arc::clone(&around.identity),

@@ -18,3 +18,4 @@ pub mod operation;
 pub mod plan;
 pub mod release;
 pub mod rollout;
+pub mod wait;

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::{
     http, image, ingress,
     model::{HostName, Identity, Release, RunId, Values},
     plan::{Effect, Key, Planned},
-    release, rollout,
+    release, rollout, wait,
 };
 
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -26,6 +27,8 @@ pub struct Context {
     pub key: Key,
     /// The host of the operation, where it has one.
     pub host: Option<HostName>,
+    /// When it first began, by the journal: a run that was resumed has it from before.
+    pub began: Timestamp,
     /// The release that is being put live, with the values that its containers need. The values come from today's files
     /// in a deploy, and from the environment's state in a rollback or resume.
     pub release: Option<Arc<Release>>,
@@ -165,6 +168,7 @@ fn registry() -> Vec<(&'static str, Decoder)> {
         decoder::<compose::RunJob>(),
         decoder::<image::Forget>(),
         decoder::<image::SendImages>(),
+        decoder::<wait::Wait>(),
     ]
 }
 

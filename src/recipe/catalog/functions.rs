@@ -204,6 +204,13 @@ pub fn structure() -> Vec<Callable> {
             vec![on_failure(), always()],
         ),
         global(
+            "wait",
+            "Lets so much time pass before what comes next, such as for a new release to show itself. A cancelled run stops \
+             waiting at once; a resumed one waits for what is left. A step's `timeout` doesn't count here.",
+            &[needed("duration", "duration")],
+            vec![],
+        ),
+        global(
             "log",
             "Says something to whoever plans or deploys, while the plan is made.",
             &[needed("text", "any")],

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Change, Effect, Key, Node, Planned, Policy};
-use crate::{model::HostName, operation::Operation};
+use crate::{
+    model::{HostName, Span},
+    operation::Operation,
+};
 
 /// A misuse of the plan's structure, shown at the recipe's line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +74,15 @@ impl Scope {
         let key = self.child_key(O::KIND);
         let policy = self.top().policy;
         let planned = planned(key.clone(), policy, host, operation);
+        self.top().nodes.push(Node::Operation(Box::new(planned)));
+        key
+    }
+
+    /// Appends one operation that is tried once and has a time limit of its own, whatever the step around it says.
+    pub fn operation_within<O: Operation>(&mut self, limit: Span, operation: &O) -> Key {
+        let key = self.child_key(O::KIND);
+        let policy = Policy { retry: 0, timeout: Some(limit) };
+        let planned = planned(key.clone(), policy, None, operation);
         self.top().nodes.push(Node::Operation(Box::new(planned)));
         key
     }
