@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stdlib::{
     host::{Host, LockGuard},
-    model::{Route, RunId, Tls},
+    model::{Release, Route, RunId, Tls},
     plan::Plan,
 };
 use tokio_util::sync::CancellationToken;
@@ -123,12 +123,17 @@ pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<En
         Outcome::Left => Exit::Left,
         Outcome::Cancelled => Exit::Cancelled,
     };
+    // A choice may have led to the end without the commit.
+    let release = plan
+        .release
+        .as_ref()
+        .filter(|_| outcome != Outcome::Done || ended.as_ref().is_none_or(|ended| ended.committed));
     let (failures, left) = ended.map(|ended| (ended.failures, ended.left)).unwrap_or_default();
     let summary = Summary {
         run: Some(run),
         outcome,
-        release: plan.release.as_ref().map(|release| release.id.clone()),
-        urls: if outcome == Outcome::Done { urls(&session.project, plan) } else { Vec::new() },
+        release: release.map(|release| release.id.clone()),
+        urls: if outcome == Outcome::Done { urls(&session.project, release) } else { Vec::new() },
         seconds: reporting.elapsed(),
         exit: exit as u8,
         hosts: session.hosts.iter().map(|host| (host.name().clone(), host.usage())).collect(),
@@ -140,8 +145,8 @@ pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<En
 }
 
 /// Where the release's routes answer.
-fn urls(project: &Project, plan: &Plan) -> Vec<String> {
-    let services = plan.release.iter().flat_map(|release| &release.application.services);
+fn urls(project: &Project, release: Option<&Release>) -> Vec<String> {
+    let services = release.into_iter().flat_map(|release| &release.application.services);
     services.filter_map(|service| service.route.as_ref()).map(|route| url(project, route)).collect()
 }
 

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use stdlib::{
     failure::Failure,
     model::{EnvironmentName, HostName, ProjectName, RunId},
-    plan::Key,
+    plan::{Key, Verdict},
 };
 use tokio::sync::mpsc;
 
@@ -66,6 +66,11 @@ pub enum Event {
         outcome: OperationOutcome,
         failure: Option<Failure>,
         seconds: Seconds,
+    },
+    /// A gate has answered; the arm of this verdict follows.
+    Decided {
+        key: Key,
+        verdict: Verdict,
     },
     /// The run goes backwards from here.
     UndoStarted {

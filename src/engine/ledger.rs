@@ -47,9 +47,6 @@ impl Ledger {
     /// What a journal says of a plan's operations.
     pub fn of(history: &History, plan: &Plan) -> Self {
         let ledger = Self::default();
-        if history.lags() {
-            plan.root.operations().for_each(|planned| ledger.set(&planned.key, State::Begun));
-        }
         for recorded in &history.entries {
             match &recorded.entry {
                 Entry::Start { key } => ledger.begin(key, recorded.time),
@@ -66,7 +63,30 @@ impl Ledger {
                 Entry::Begin { .. } | Entry::Resume | Entry::Lagging | Entry::Back | Entry::End { .. } => {}
             }
         }
+        if history.lags() {
+            ledger.doubt(&plan.root);
+        }
         ledger
+    }
+
+    /// Whatever has no entry may have begun all the same; but no arm before others could see the verdict.
+    fn doubt(&self, node: &Node) {
+        match node {
+            Node::Operation(planned) => {
+                self.lock().states.entry(planned.key.clone()).or_insert(State::Begun);
+            }
+            Node::Choice { gate, arms, .. } => {
+                [Some(gate.as_ref()), self.arm(gate, arms)].into_iter().flatten().for_each(|node| self.doubt(node));
+            }
+            Node::Sequence { .. } | Node::Parallel { .. } | Node::Guard { .. } => {
+                node.children().into_iter().for_each(|child| self.doubt(child));
+            }
+        }
+    }
+
+    /// What an operation has returned, undone since or not.
+    pub fn output(&self, key: &Key) -> Option<Value> {
+        self.lock().outputs.get(key).cloned()
     }
 
     pub fn set(&self, key: &Key, state: State) {
@@ -100,8 +120,13 @@ impl Ledger {
 
     /// Whether everything below this node has succeeded, undone since or not.
     pub fn succeeded(&self, node: &Node) -> bool {
-        let records = self.lock();
-        node.operations().all(|planned| records.outputs.contains_key(&planned.key))
+        match node {
+            Node::Operation(planned) => self.lock().outputs.contains_key(&planned.key),
+            Node::Choice { gate, arms, .. } => {
+                self.verdict(gate).is_some() && self.arm(gate, arms).is_none_or(|arm| self.succeeded(arm))
+            }
+            _ => node.children().into_iter().all(|child| self.succeeded(child)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
@@ -111,6 +136,6 @@ impl Ledger {
 
 impl Outputs for Ledger {
     fn get(&self, key: &Key) -> Option<Value> {
-        self.lock().outputs.get(key).cloned()
+        self.output(key)
     }
 }

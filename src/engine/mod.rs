@@ -3,6 +3,7 @@
 //! The engine decides nothing about what a plan should do and talks to nobody: it emits [`Event`]s, writes the journal
 //! and returns how the run [`Ended`].
 
+mod choice;
 mod conclude;
 mod course;
 mod directory;
@@ -37,6 +38,7 @@ use stdlib::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use choice::Gates;
 use course::{Course, Way};
 use event::UndoReason;
 use forward::Walked;
@@ -170,7 +172,13 @@ async fn drive(execution: Execution, history: &History, heading: Heading) -> End
             let passage = run.through(history, heading).await;
             let left = if passage == Passage::Through { Vec::new() } else { run.left() };
             let outcome = run.finish(passage, &left).await;
-            Ended { outcome, failures: run.course.failures(), left, duration: Seconds(began.elapsed()) }
+            Ended {
+                outcome,
+                failures: run.course.failures(),
+                left,
+                committed: run.course.committed(),
+                duration: Seconds(began.elapsed()),
+            }
         }
         Err(failure) => {
             if let Some(lock) = execution.lock {
@@ -180,6 +188,7 @@ async fn drive(execution: Execution, history: &History, heading: Heading) -> End
                 outcome: Outcome::PutBack,
                 failures: vec![failure],
                 left: vec![],
+                committed: false,
                 duration: Seconds(began.elapsed()),
             }
         }
@@ -238,6 +247,7 @@ fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>
         assume: execution.assume,
         course: Course::new(execution.cancel, execution.lock),
         gate: Gate::new(execution.limit),
+        gates: Gates::of(&execution.plan.root),
         timing: execution.timing,
         events: execution.events,
         kept: Mutex::default(),

@@ -16,6 +16,7 @@ use tracing::{Instrument, info_span};
 
 use super::{
     Assume,
+    choice::Ruling,
     course::Way,
     event::{Event, OperationOutcome, Seconds},
     forward::Walked,
@@ -92,7 +93,7 @@ impl Run {
             self.say_ended(planned, OperationOutcome::Stopped, None, began);
             return Walked::Stopped;
         };
-        self.record(planned, attempt, began)
+        self.record(planned, self.rule(planned, attempt), began).await
     }
 
     /// An operation that had begun when the run was cut off: asks what became of it.
@@ -112,7 +113,7 @@ impl Run {
         let mut tries = 0;
         loop {
             let attempt = match self.attempt(planned, way).await {
-                Attempt::Failed(failure) if failure.certainty == Certainty::Unknown => {
+                Attempt::Failed(failure) if self.is_asked_about(planned, &failure) => {
                     match self.ask(planned).await {
                         Answer::Done(output) => Attempt::Done(output),
                         Answer::NotDone => Attempt::Failed(Failure { certainty: Certainty::Known, ..failure }),
@@ -140,6 +141,11 @@ impl Run {
                 () = self.course.halted(), if way == Way::Forward => return Attempt::Failed(failure),
             }
         }
+    }
+
+    /// Whether the host can tell what became of it. That a gate has no answer is its answer.
+    fn is_asked_about(&self, planned: &Planned, failure: &Failure) -> bool {
+        failure.certainty == Certainty::Unknown && !self.gates.has(&planned.key)
     }
 
     /// One try. What is harmless to leave half done is let go when the run stops; anything else is seen to its end,
@@ -196,14 +202,34 @@ impl Run {
         }
     }
 
-    fn record(&self, planned: &Planned, attempt: Attempt, began: Instant) -> Walked {
+    /// A gate's failure is its answer.
+    fn rule(&self, planned: &Planned, attempt: Attempt) -> Attempt {
+        let ended = match attempt {
+            Attempt::Done(output) => Ok(output),
+            Attempt::Failed(failure) => Err(failure),
+            other => return other,
+        };
+        self.gates.rule(&planned.key, ended).map_or_else(Attempt::Failed, Attempt::Done)
+    }
+
+    async fn record(&self, planned: &Planned, attempt: Attempt, began: Instant) -> Walked {
         let key = planned.key.clone();
         match attempt {
             Attempt::Done(output) => {
-                self.journal.note(Entry::Ok { key, output: output.clone() });
+                let ok = Entry::Ok { key, output: output.clone() };
+                let failure = if self.gates.has(&planned.key) {
+                    // A verdict is known before anything follows from it.
+                    if self.commit(ok).await.is_err() {
+                        return Walked::Stopped;
+                    }
+                    serde_json::from_value::<Ruling>(output.clone()).ok().and_then(|ruling| ruling.failure)
+                } else {
+                    self.journal.note(ok);
+                    None
+                };
                 self.ledger.set(&planned.key, State::Done(output));
                 self.course.passed(planned);
-                self.say_ended(planned, OperationOutcome::Ok, None, began);
+                self.say_ended(planned, OperationOutcome::Ok, failure, began);
                 Walked::Done
             }
             Attempt::Failed(mut failure) => {

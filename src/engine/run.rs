@@ -17,6 +17,7 @@ use stdlib::{
 
 use super::{
     Assume, Mirror,
+    choice::Gates,
     course::{Course, Way},
     event::{Event, EventSender},
     gate::Gate,
@@ -72,6 +73,7 @@ pub(super) struct Run {
     pub assume: Option<Assume>,
     pub course: Course,
     pub gate: Gate,
+    pub gates: Gates,
     pub timing: Timing,
     pub events: EventSender,
     /// What the undo met that stays.
@@ -149,9 +151,20 @@ impl Run {
             Unwritten
         })
     }
+
+    /// Returns when others see what the journal has up to here.
+    pub async fn publish(&self) -> Result<(), Unwritten> {
+        let Some(mirror) = &self.mirror else { return Ok(()) };
+        mirror.catch_up().await.map_err(|failure| {
+            let message = format!("others cannot see how far the run is: {}", failure.message);
+            let next = format!("when the host answers, `stagecraft resume {}`", self.id);
+            self.course.cut(Failure { message, hint: Some(next), ..failure });
+            Unwritten
+        })
+    }
 }
 
-/// The journal could not be written; the course of the run says so.
+/// What has to be known elsewhere could not be written; the course of the run says so.
 #[derive(Debug)]
 pub(super) struct Unwritten;
 

@@ -101,6 +101,10 @@ impl Copy {
 
 #[async_trait]
 impl Mirror for Copy {
+    async fn catch_up(&self) -> Result<(), Failure> {
+        self.shelf.write(&[(&self.shelf.file(JOURNAL), &self.shelf.journal())]).await
+    }
+
     async fn close(&self, outcome: Option<Outcome>) -> Result<(), Failure> {
         self.following.lock().await.take();
         // Without the lock nothing may be written.

@@ -25,6 +25,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{
     Recipe, RecipeError, bind,
     catalog::Catalog,
+    choice,
     limits::{self, Deadline},
     nouns, parameters,
     state::{State, of_scope_error},
@@ -109,6 +110,7 @@ impl Script {
         limits::watch(&mut engine, deadline);
         bind::library(&mut engine, &state, &functions);
         structure::register(&mut engine, &state);
+        choice::register(&mut engine, &state);
         nouns::register(&mut engine, &state);
         let ended = engine.run_ast_with_scope(&mut Scope::new(), &ast).and_then(|()| state.refused());
         drop(engine);

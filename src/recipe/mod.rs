@@ -5,6 +5,7 @@
 mod bind;
 mod catalog;
 mod check;
+mod choice;
 mod definitions;
 mod error;
 mod evaluate;

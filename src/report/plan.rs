@@ -25,9 +25,13 @@ pub fn render_plan(plan: &Plan, detail: Detail) -> String {
         text.push('\n');
         changes(&mut text, &plan.changes);
     }
+    let choices = choices(&plan.root);
     if detail == Detail::Verbose && !plan.is_empty() {
         text.push_str("\noperations, in order:\n");
         tree(&mut text, &plan.root, 1);
+    } else if !choices.is_empty() {
+        text.push_str("\ndecided when the run gets there:\n");
+        choices.into_iter().for_each(|choice| tree(&mut text, choice, 1));
     }
     let _ = writeln!(text, "\n{}", count(plan));
     text
@@ -91,6 +95,14 @@ fn count(plan: &Plan) -> String {
     }
 }
 
+/// The outermost choices.
+fn choices(node: &Node) -> Vec<&Node> {
+    match node {
+        Node::Choice { .. } => vec![node],
+        _ => node.children().into_iter().flat_map(choices).collect(),
+    }
+}
+
 fn tree(text: &mut String, node: &Node, depth: usize) {
     let indent = "  ".repeat(depth);
     match node {
@@ -108,6 +120,14 @@ fn tree(text: &mut String, node: &Node, depth: usize) {
             let depth = title(text, &indent, key.name(), " (at once)", depth);
             for node in nodes {
                 tree(text, node, depth);
+            }
+        }
+        Node::Choice { gate, arms, .. } => {
+            tree(text, gate, depth);
+            for (verdict, arm) in arms.iter() {
+                let _ = writeln!(text, "{indent}{}:", verdict.word());
+                // The arm's own name says the same.
+                arm.children().into_iter().for_each(|node| tree(text, node, depth + 1));
             }
         }
         Node::Guard { body, on_failure, always, .. } => {

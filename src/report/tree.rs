@@ -103,7 +103,8 @@ impl Tree {
                 self.close(&inverse(key), if failure.is_some() { Mark::Failed } else { Mark::Ok }, *seconds);
             }
             Event::RunEnded { .. } => self.close_undo(time),
-            Event::Log { .. } => {}
+            // The arm is a step of the verdict's name.
+            Event::Decided { .. } | Event::Log { .. } => {}
         }
     }
 

@@ -204,6 +204,25 @@ pub fn structure() -> Vec<Callable> {
             vec![on_failure(), always()],
         ),
         global(
+            "choice",
+            "Lets what the gate answers decide, when the run gets there, which of the closures' operations run. All are called \
+             now, so that the plan shows every arm.\n\nThe gate appends questions that are harmless to repeat: `http::check`, \
+             `host::run` with `repeatable: true`. Here their failure is an answer. Without an arm for it the \
+             run goes on when the gate has passed, and fails otherwise. Of several answers the worst counts: failed, then \
+             inconclusive.",
+            &[needed("gate", "closure"), needed(OPTIONS, "map")],
+            vec![
+                option("passed", "closure", "", "What runs when every question is answered as wanted."),
+                option("failed", "closure", "", "What runs when an answer is not the wanted one."),
+                option(
+                    "inconclusive",
+                    "closure",
+                    "",
+                    "What runs when it cannot be known: a connection was lost, a time limit is over, an exit code says so.",
+                ),
+            ],
+        ),
+        global(
             "wait",
             "Lets so much time pass before what comes next, such as for a new release to show itself. A cancelled run stops \
              waiting at once; a resumed one waits for what is left. A step's `timeout` doesn't count here.",

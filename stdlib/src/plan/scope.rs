@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Effect, Key, Node, Planned, Policy};
+use super::{Arms, Change, Effect, Key, Node, Planned, Policy};
 use crate::{
     model::{HostName, Span},
     operation::Operation,
@@ -15,6 +15,10 @@ pub enum ScopeError {
     ReadAfterChange(String),
     #[error("the release is committed already; what changes a service comes before `release::commit`")]
     AfterCommit,
+    #[error("the gate of this `choice` asks nothing")]
+    NoQuestion,
+    #[error("a gate only asks, and `{0}` is not harmless to do again; `host::run` is with `repeatable: true`")]
+    NotAQuestion(String),
     #[error("this recipe retires containers and never commits: end it with `release::commit()`")]
     NeverCommitted,
 }
@@ -40,9 +44,12 @@ struct Frame {
 pub struct Scope {
     frames: Vec<Frame>,
     changes: Vec<Change>,
-    /// What waits for the commit, by host, in the order it was deferred.
-    deferred: Vec<(HostName, Planned)>,
+    deferred: Deferred,
 }
+
+/// What waits for the commit, by host, in the order it was deferred.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Deferred(Vec<(HostName, Planned)>);
 
 impl Default for Scope {
     fn default() -> Self {
@@ -53,7 +60,7 @@ impl Default for Scope {
             nodes: vec![],
             names: BTreeMap::new(),
         };
-        Self { frames: vec![root], changes: vec![], deferred: vec![] }
+        Self { frames: vec![root], changes: vec![], deferred: Deferred::default() }
     }
 }
 
@@ -94,20 +101,20 @@ impl Scope {
         let before = self.frames.iter().filter(|frame| frame.shape == Shape::Sequence).flat_map(|frame| &frame.nodes);
         let same =
             |other: &Planned| (&other.kind, &other.host, &other.args) == (&wanted.kind, &wanted.host, &wanted.args);
-        if !before.flat_map(Node::operations).any(same) {
+        if !before.flat_map(Node::certain).any(same) {
             self.operation(host, operation);
         }
     }
 
     /// Keeps an operation back until the release is committed: the removal of what an undo would need.
     pub fn defer<O: Operation>(&mut self, host: &HostName, operation: &O) {
-        self.deferred.push((host.clone(), planned(Key::root(), Policy::default(), Some(host), operation)));
+        self.deferred.0.push((host.clone(), planned(Key::root(), Policy::default(), Some(host), operation)));
     }
 
     /// Appends what was kept back, the hosts at once.
     pub fn run_deferred(&mut self) {
         let mut by_host: BTreeMap<HostName, Vec<Planned>> = BTreeMap::new();
-        for (host, planned) in std::mem::take(&mut self.deferred) {
+        for (host, planned) in std::mem::take(&mut self.deferred.0) {
             by_host.entry(host).or_default().push(planned);
         }
         self.parallel("clean-up", |scope| {
@@ -169,11 +176,44 @@ impl Scope {
         self.top().nodes.pop()
     }
 
+    /// Appends a node that was taken.
+    pub fn put_back(&mut self, node: Node) {
+        self.top().nodes.push(node);
+    }
+
     /// Appends a guard around nodes made before.
     pub fn guard(&mut self, body: Node, on_failure: Option<Node>, always: Option<Node>) {
         let key = self.child_key("guard");
         let (on_failure, always) = (on_failure.map(Box::new), always.map(Box::new));
         self.top().nodes.push(Node::Guard { key, body: Box::new(body), on_failure, always });
+    }
+
+    /// Begins an arm of a choice, where `before` waits for the commit.
+    pub fn begin_arm(&mut self, before: Deferred) {
+        self.deferred = before;
+    }
+
+    /// What waits for the commit.
+    pub fn deferred(&self) -> &Deferred {
+        &self.deferred
+    }
+
+    /// A sequence of this name in which nothing happens.
+    pub fn nothing(&mut self, name: &str) -> Node {
+        Node::Sequence { key: self.top().key.child(name), nodes: vec![] }
+    }
+
+    /// Appends a choice made of nodes that were taken. `waiting` is what each way through it leaves for the commit.
+    pub fn choice(&mut self, gate: Node, arms: Arms, waiting: Vec<Deferred>) {
+        let key = self.child_key("verdict");
+        let mut all = Vec::new();
+        for (host, planned) in waiting.into_iter().flat_map(|deferred| deferred.0) {
+            if !all.contains(&(host.clone(), planned.clone())) {
+                all.push((host, planned));
+            }
+        }
+        self.deferred = Deferred(all);
+        self.top().nodes.push(Node::Choice { key, gate: Box::new(gate), arms });
     }
 
     /// `in order`, inside a sequence of this name.
@@ -217,7 +257,7 @@ impl Scope {
     /// The finished tree and the change table.
     pub fn finish(mut self) -> Result<(Node, Vec<Change>), ScopeError> {
         assert_eq!(self.frames.len(), 1, "a sequence or parallel was left open");
-        if !self.deferred.is_empty() {
+        if !self.deferred.0.is_empty() {
             return Err(ScopeError::NeverCommitted);
         }
         let root = self.frames.pop().expect("checked above");
