@@ -87,6 +87,7 @@ impl Shop {
             identity: Arc::new(self.identity.clone()),
             lock: None,
             journal: directory.journal().unwrap(),
+            desk: None,
             mirror: None,
             assume: None,
             limit: engine::HOSTS_AT_ONCE,

@@ -89,7 +89,8 @@ async fn carry_out(
     if how.consent() == Consent::Given {
         reporting.plan(&ready.plan, &ready.log).await;
     }
-    let performance = Performance { what: what.clone(), ready, run, operator, guard, limit: how.limit, assume: None };
+    let (limit, approval) = (how.limit, how.approval());
+    let performance = Performance { what: what.clone(), ready, run, operator, guard, limit, assume: None, approval };
     perform(session, performance, reporting).await
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CliError, Exit,
+    desk::{Approval, Counter},
     prepare::{Ready, author},
     reporting::Reporting,
     session::Session,
@@ -34,6 +35,7 @@ pub struct Performance {
     /// Hosts that are changed at once.
     pub limit: usize,
     pub assume: Option<Assume>,
+    pub approval: Approval,
 }
 
 pub async fn perform(session: &Session, performance: Performance, reporting: Reporting) -> Result<Exit, CliError> {
@@ -61,6 +63,7 @@ impl Performance {
         deed: Deed,
         reporting: &Reporting,
     ) -> Result<Execution, CliError> {
+        let desk = Counter::new(session, &self.run, &self.what, self.approval);
         let Ready { plan, values, identity, .. } = self.ready;
         let mut line = Line::new(deed, self.run.clone(), author(), self.what);
         line.release = plan.release.as_ref().map(|release| release.id.to_string());
@@ -88,6 +91,7 @@ impl Performance {
             lock: Some(self.guard),
             journal,
             mirror: Some(Box::new(mirror)),
+            desk: Some(Box::new(desk)),
             assume: self.assume,
             limit: self.limit,
             timing: Timing::default(),

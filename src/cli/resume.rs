@@ -125,7 +125,8 @@ async fn carry_out(
         }
     };
     let (what, limit) = (order.what().to_owned(), order.how.limit);
-    let performance = Performance { what, ready, run: run.clone(), operator, guard, limit, assume: order.assume };
+    let (assume, approval) = (order.assume, order.how.approval());
+    let performance = Performance { what, ready, run: run.clone(), operator, guard, limit, assume, approval };
     let execution = performance.execution(session, &directory, journal, order.deed(), &reporting).await?;
     let plan = Arc::clone(&execution.plan);
     let ended = engine::resume(execution, &history, order.heading).await.map_err(anyhow::Error::from)?;

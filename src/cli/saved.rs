@@ -44,7 +44,8 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
         match restore(&session, plan).await {
             Ok(ready) => {
                 let (what, limit) = ("deploy --plan".to_owned(), how.limit);
-                let performance = Performance { what, ready, run, operator, guard, limit, assume: None };
+                let approval = how.approval();
+                let performance = Performance { what, ready, run, operator, guard, limit, assume: None, approval };
                 perform(&session, performance, reporting).await
             }
             Err(error) => {

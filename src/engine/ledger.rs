@@ -14,7 +14,7 @@ use stdlib::{
 };
 
 use super::{
-    Assume,
+    Answer, Assume,
     journal::{Entry, History},
 };
 
@@ -41,6 +41,7 @@ struct Records {
     outputs: HashMap<Key, Value>,
     /// When each operation first began.
     begins: HashMap<Key, Timestamp>,
+    answers: HashMap<Key, Answer>,
 }
 
 impl Ledger {
@@ -51,6 +52,9 @@ impl Ledger {
             match &recorded.entry {
                 Entry::Start { key } => ledger.begin(key, recorded.time),
                 Entry::Ok { key, output } => ledger.set(key, State::Done(output.clone())),
+                Entry::Answered { key, answer } => {
+                    ledger.lock().answers.insert(key.clone(), answer.clone());
+                }
                 Entry::Failed { key, failure } => ledger.set(key, State::Failed(failure.clone())),
                 Entry::Stopped { key } => ledger.set(key, State::Stopped),
                 Entry::Undone { key } => ledger.set(key, State::Undone),
@@ -105,6 +109,11 @@ impl Ledger {
     /// When the operation first began; `None` when that is not known.
     pub fn began(&self, key: &Key) -> Option<Timestamp> {
         self.lock().begins.get(key).copied()
+    }
+
+    /// What a person has answered before the run was cut off.
+    pub fn answer(&self, key: &Key) -> Option<Answer> {
+        self.lock().answers.get(key).cloned()
     }
 
     /// `None` for an operation that has not begun.

@@ -3,6 +3,7 @@
 //! The engine decides nothing about what a plan should do and talks to nobody: it emits [`Event`]s, writes the journal
 //! and returns how the run [`Ended`].
 
+mod approval;
 mod choice;
 mod conclude;
 mod course;
@@ -16,6 +17,7 @@ mod mirror;
 mod outcome;
 mod perform;
 mod run;
+mod seat;
 mod undo;
 
 #[cfg(test)]
@@ -47,6 +49,7 @@ use ledger::Ledger;
 use run::{Run, Surroundings};
 use undo::Stays;
 
+pub use approval::{Answer, Desk, Meanwhile, Petition, Reply, Word};
 pub use directory::{RunDirectory, RunError, parse_plan};
 pub use event::{Event, EventReceiver, EventSender, Seconds, StepOutcome, channel};
 pub use journal::{Entry, History, Journal};
@@ -80,6 +83,8 @@ pub struct Execution {
     pub journal: Journal,
     /// Keeps a copy of the journal elsewhere.
     pub mirror: Option<Box<dyn Mirror>>,
+    /// Where a person is asked.
+    pub desk: Option<Box<dyn Desk>>,
     /// What a person has said of operations that cannot tell whether they have happened.
     pub assume: Option<Assume>,
     /// Hosts that are busy at once; see [`HOSTS_AT_ONCE`].
@@ -244,6 +249,7 @@ fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>
         ledger: Arc::new(Ledger::of(history, &execution.plan)),
         journal: execution.journal,
         mirror: execution.mirror,
+        desk: execution.desk,
         assume: execution.assume,
         course: Course::new(execution.cancel, execution.lock),
         gate: Gate::new(execution.limit),
@@ -329,6 +335,10 @@ impl Run {
             // What cannot be written any more is among the failures; the run has ended all the same.
             let _ = self.commit(Entry::End { outcome }).await;
         }
+        let asks = || self.operations.values().any(|operation| operation.approval().is_some());
+        if !self.course.is_cut() && asks() {
+            self.withdraw().await;
+        }
         if let Some(mirror) = self.mirror.take()
             && let Err(failure) = mirror.close(Some(outcome).filter(|_| !self.course.is_cut())).await
         {
@@ -336,7 +346,7 @@ impl Run {
                 format!("others may see this run as cut off, since its end could not be written: {}", failure.message);
             self.events.send(Event::Log { text });
         }
-        self.course.release_lock().await;
+        self.course.let_lock_go().await;
         outcome
     }
 }

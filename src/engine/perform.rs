@@ -29,7 +29,7 @@ use super::{
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How an operation ended.
-enum Attempt {
+pub(super) enum Attempt {
     Done(Value),
     Failed(Failure),
     Stopped,
@@ -151,6 +151,9 @@ impl Run {
     /// One try. What is harmless to leave half done is let go when the run stops; anything else is seen to its end,
     /// since nobody could tell what an abandoned request still does to a host.
     async fn attempt(&self, planned: &Planned, way: Way) -> Attempt {
+        if let Some(approve) = self.operation(planned).approval() {
+            return self.ask_a_person(planned, approve, way).await;
+        }
         let deadline = planned.policy.timeout.map_or(self.timing.operation, Span::duration);
         let (operation, cx) = (Arc::clone(self.operation(planned)), self.context(planned));
         let span = info_span!("operation", run = %self.id, key = %planned.key, host = planned.host.as_ref().map(tracing::field::display));

@@ -16,7 +16,7 @@ use stdlib::{
 };
 
 use super::{
-    Assume, Mirror,
+    Assume, Desk, Mirror,
     choice::Gates,
     course::{Course, Way},
     event::{Event, EventSender},
@@ -70,6 +70,7 @@ pub(super) struct Run {
     pub ledger: Arc<Ledger>,
     pub journal: Journal,
     pub mirror: Option<Box<dyn Mirror>>,
+    pub desk: Option<Box<dyn Desk>>,
     pub assume: Option<Assume>,
     pub course: Course,
     pub gate: Gate,

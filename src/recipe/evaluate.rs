@@ -27,7 +27,7 @@ use super::{
     catalog::Catalog,
     choice,
     limits::{self, Deadline},
-    nouns, parameters,
+    nouns, parameters, pause,
     state::{State, of_scope_error},
     structure, syntax,
     trouble::{self, Raised},
@@ -111,6 +111,7 @@ impl Script {
         bind::library(&mut engine, &state, &functions);
         structure::register(&mut engine, &state);
         choice::register(&mut engine, &state);
+        pause::register(&mut engine, &state);
         nouns::register(&mut engine, &state);
         let ended = engine.run_ast_with_scope(&mut Scope::new(), &ast).and_then(|()| state.refused());
         drop(engine);

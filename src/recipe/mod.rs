@@ -15,6 +15,7 @@ mod nearest;
 mod nouns;
 mod order;
 mod parameters;
+mod pause;
 mod question;
 mod reference;
 #[cfg(test)]

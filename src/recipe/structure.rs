@@ -6,7 +6,6 @@ use rhai::{Array, Dynamic, Engine, FnPtr, FuncArgs, Map, NativeCallContext};
 use stdlib::{
     model::Span,
     plan::{Policy, Scope},
-    wait::Wait,
 };
 
 use super::{
@@ -58,14 +57,6 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
                 })
             },
         )
-    });
-    let own = Rc::clone(state);
-    engine.register_fn("wait", move |cx: NativeCallContext<'_>, duration: &str| -> Result<(), Raised> {
-        own.refused()?;
-        let parsed = duration.parse::<Span>();
-        let duration = parsed.map_err(|why| own.refuse(Trouble::new(format!("`wait`: {why}")), cx.call_position()))?;
-        Wait { duration }.plan(&mut own.grow().scope);
-        Ok(())
     });
     let own = Rc::clone(state);
     engine.register_fn("log", move |cx: NativeCallContext<'_>, mut text: Dynamic| -> Result<(), Raised> {

@@ -366,7 +366,7 @@ fn what_is_documented_is_registered_and_the_other_way_round() {
     use super::{
         bind,
         catalog::{Catalog, NOUNS},
-        choice, limits, nouns,
+        choice, limits, nouns, pause,
         sample::functions,
         state::State,
         structure,
@@ -389,6 +389,7 @@ fn what_is_documented_is_registered_and_the_other_way_round() {
     bind::library(&mut engine, &state, &functions());
     structure::register(&mut engine, &state);
     choice::register(&mut engine, &state);
+    pause::register(&mut engine, &state);
     nouns::register(&mut engine, &state);
     let shown = ["to_string", "to_debug", "==", "!=", "index$get$"];
     let registered: BTreeSet<(String, u64)> =
@@ -451,4 +452,27 @@ fn a_gate_only_asks() {
     let (message, help) = refused("choice(|| (), #{ pased: || () });");
     assert!(message.contains("`choice` has no option `pased`"), "{message}");
     assert_eq!(help.as_deref(), Some("did you mean `passed`?"));
+}
+
+// spec: gate.approve
+#[test]
+fn a_person_is_asked_by_itself() {
+    let source = r#"
+        step("ask", #{ timeout: "1m" }, || {
+            choice(|| approve("put it live?", #{ within: "30m" }), #{ failed: || wait("5m") });
+            approve("really?");
+        });
+    "#;
+    let outline = planned(source);
+    // A step's time limit is not for a person.
+    assert!(outline.contains("/ask/choice/gate/approve timeout 40m"), "{outline}");
+    assert!(outline.contains("/ask/choice/failed/wait timeout 6m"), "{outline}");
+    assert!(outline.contains("/ask/approve timeout 70m"), "{outline}");
+    let (message, _) = refused(r#"each(hosts(), |h| approve("live?"));"#);
+    assert!(message.contains("`approve` stands beside what runs at the same time"), "{message}");
+    let (message, help) = refused(r#"approve("live?", #{ whithin: "1m" });"#);
+    assert!(message.contains("`approve` has no option `whithin`"), "{message}");
+    assert_eq!(help.as_deref(), Some("did you mean `within`?"));
+    let (message, _) = refused(r#"wait("soon");"#);
+    assert!(message.contains("`wait`: `soon` is not a duration"), "{message}");
 }

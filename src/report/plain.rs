@@ -5,7 +5,7 @@ use stdlib::{model::HostName, plan::Verdict};
 
 use crate::engine::event::{Emitted, Event, OperationOutcome, Seconds, UndoReason};
 
-use super::Detail;
+use super::{Detail, approval};
 
 /// Makes lines of events. The times are in the operator's zone.
 #[derive(Debug, Clone)]
@@ -54,6 +54,7 @@ impl Plain {
                 let why = failure.as_ref().map(|failure| format!(": {}", failure.message)).unwrap_or_default();
                 (host.as_ref(), format!("{title}  {end}{why}"))
             }
+            Event::ApprovalAsked { petition } => (None, approval::asked(petition, approval::place())),
             Event::Decided { verdict, .. } => (None, decided(*verdict)),
             Event::UndoStarted { because } => (None, undo(*because).to_owned()),
             Event::InverseEnded { host, title, failure: None, seconds, .. } => {

@@ -104,6 +104,7 @@ impl Tree {
             }
             Event::RunEnded { .. } => self.close_undo(time),
             // The arm is a step of the verdict's name.
+            Event::ApprovalAsked { petition } => self.say(&petition.key, "waits for an answer"),
             Event::Decided { .. } | Event::Log { .. } => {}
         }
     }

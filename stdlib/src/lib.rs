@@ -3,6 +3,7 @@
 //!
 //! This crate never sees flags, YAML text, Rhai or the engine that runs a plan.
 
+pub mod approve;
 pub mod command;
 pub mod compose;
 pub mod facts;

@@ -8,6 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
+    approve::{self, Approve},
     command, compose,
     failure::Failure,
     host::{Host, Hosts},
@@ -97,6 +98,11 @@ pub trait Operation: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + '
 
     fn effect(&self) -> Effect;
 
+    /// What a person is asked, for an operation that does nothing else.
+    fn approval(&self) -> Option<&Approve> {
+        None
+    }
+
     /// Does it, and returns what later operations and the inverse need to know.
     async fn run(&self, cx: &Context) -> Result<Value>;
 
@@ -114,6 +120,10 @@ pub trait Operation: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + '
 /// [`Operation`] without its type, for the engine.
 #[async_trait]
 pub trait AnyOperation: fmt::Debug + Send + Sync {
+    /// What a person is asked, for an operation that does nothing else.
+    fn approval(&self) -> Option<&Approve> {
+        None
+    }
     async fn run(&self, cx: &Context) -> Result<Value>;
     async fn undo(&self, cx: &Context, output: Option<&Value>) -> Result<()>;
     async fn probe(&self, cx: &Context) -> Result<Probe>;
@@ -121,6 +131,9 @@ pub trait AnyOperation: fmt::Debug + Send + Sync {
 
 #[async_trait]
 impl<O: Operation> AnyOperation for O {
+    fn approval(&self) -> Option<&Approve> {
+        Operation::approval(self)
+    }
     async fn run(&self, cx: &Context) -> Result<Value> {
         Operation::run(self, cx).await
     }
@@ -149,6 +162,7 @@ fn decoder<O: Operation>() -> (&'static str, Decoder) {
 /// Every operation that a plan may hold: one line each.
 fn registry() -> Vec<(&'static str, Decoder)> {
     vec![
+        decoder::<approve::Approve>(),
         decoder::<command::Run>(),
         decoder::<http::Check>(),
         decoder::<ingress::Enroll>(),

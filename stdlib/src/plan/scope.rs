@@ -15,6 +15,10 @@ pub enum ScopeError {
     ReadAfterChange(String),
     #[error("the release is committed already; what changes a service comes before `release::commit`")]
     AfterCommit,
+    #[error(
+        "`approve` stands beside what runs at the same time, and while a person is asked nothing runs; put it before or behind"
+    )]
+    ApprovalInParallel,
     #[error("the gate of this `choice` asks nothing")]
     NoQuestion,
     #[error("a gate only asks, and `{0}` is not harmless to do again; `host::run` is with `repeatable: true`")]
@@ -191,6 +195,11 @@ impl Scope {
     /// Begins an arm of a choice, where `before` waits for the commit.
     pub fn begin_arm(&mut self, before: Deferred) {
         self.deferred = before;
+    }
+
+    /// Whether what is appended now may run at the same time as something else.
+    pub fn runs_beside_others(&self) -> bool {
+        self.frames.iter().any(|frame| frame.shape == Shape::Parallel)
     }
 
     /// What waits for the commit.
