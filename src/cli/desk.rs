@@ -77,7 +77,7 @@ impl Counter {
         let mut heard = Instant::now();
         loop {
             match self.claimed().await {
-                Ok(Some((claim, answer))) if claim.petition == *petition => {
+                Ok(Some((claim, answer))) if claim.petition.is(petition) => {
                     if let Some(answer) = answer {
                         return Reply::Answered(answer);
                     }
@@ -101,14 +101,16 @@ impl Desk for Counter {
         (self.approval == Approval::Given).then(|| answer(Word::Approved))
     }
 
-    async fn claim(&self, petition: &Petition) -> Result<(), Failure> {
-        // A resumed run goes on with its own claim: what the hosts were like, and an answer that has come.
-        if self.claimed().await?.is_some_and(|(claim, _)| claim.petition == *petition) {
-            return Ok(());
+    async fn claim(&self, petition: Petition) -> Result<Petition, Failure> {
+        if let Some((claim, _)) = self.claimed().await?
+            && claim.petition.is(&petition)
+        {
+            return Ok(claim.petition);
         }
         let LockHolder { who, what, .. } = self.holder.clone();
-        let claim = Claim::new(who, what, petition.clone(), self.fingerprints().await?);
-        mirror::write_claim(&self.home, &self.compose_project, &claim).await
+        let claim = Claim::new(who, what, petition, self.fingerprints().await?);
+        mirror::write_claim(&self.home, &self.compose_project, &claim).await?;
+        Ok(claim.petition)
     }
 
     async fn reply(&self, petition: &Petition) -> Reply {
@@ -136,7 +138,7 @@ impl Desk for Counter {
     }
 
     async fn meanwhile(&self, petition: &Petition) -> Result<Meanwhile, Failure> {
-        let Some((claim, _)) = self.claimed().await?.filter(|(claim, _)| claim.petition == *petition) else {
+        let Some((claim, _)) = self.claimed().await?.filter(|(claim, _)| claim.petition.is(petition)) else {
             return Ok(Meanwhile::Gone);
         };
         let now = self.fingerprints().await?;

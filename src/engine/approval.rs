@@ -40,6 +40,13 @@ pub enum Word {
     Denied,
 }
 
+impl Petition {
+    /// Whether both are the same question, whenever it was asked.
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.run, &self.key) == (&other.run, &other.key)
+    }
+}
+
 impl Word {
     pub const fn word(self) -> &'static str {
         match self {
@@ -76,8 +83,9 @@ pub enum Meanwhile {
 pub trait Desk: Send + Sync {
     /// The answer, where a person has given it beforehand.
     fn given(&self) -> Option<Answer>;
-    /// Keeps other runs out from here on, and notes the state of the hosts. The lock is held.
-    async fn claim(&self, petition: &Petition) -> Result<(), Failure>;
+    /// Keeps other runs out from here on, and notes the state of the hosts. The lock is held. What it returns is what was
+    /// first asked: a resumed run goes on with its own claim, and with an answer that has come.
+    async fn claim(&self, petition: Petition) -> Result<Petition, Failure>;
     /// Waits for the answer. The lock is not held.
     async fn reply(&self, petition: &Petition) -> Reply;
     /// Takes the environment's lock again.
@@ -108,9 +116,10 @@ impl Run {
         if self.publish().await.is_err() {
             return Attempt::Open;
         }
-        if let Err(failure) = desk.claim(&petition).await {
-            return Attempt::Failed(failure);
-        }
+        let petition = match desk.claim(petition).await {
+            Ok(petition) => petition,
+            Err(failure) => return Attempt::Failed(failure),
+        };
         self.events.send(Event::ApprovalAsked { petition: petition.clone() });
         self.course.let_lock_go().await;
         let reply = tokio::select! {

@@ -41,9 +41,9 @@ impl Desk for Scripted {
     fn given(&self) -> Option<Answer> {
         self.given.clone()
     }
-    async fn claim(&self, _: &Petition) -> Result<(), Failure> {
+    async fn claim(&self, petition: Petition) -> Result<Petition, Failure> {
         self.note("claim");
-        Ok(())
+        Ok(petition)
     }
     async fn reply(&self, _: &Petition) -> Reply {
         self.note("ask");
