@@ -54,6 +54,7 @@ mkdir -p "$CACHE"
 needs_rust
 needs shellcheck shellcheck
 needs docker-registry docker-registry
+needs faketime faketime
 
 step 'Formatting and lints'
 run cargo fmt --all --check

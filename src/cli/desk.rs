@@ -29,9 +29,9 @@ use crate::{
 /// Between two looks for an answer.
 const POLL: Duration = Duration::from_secs(2);
 /// A home host that does not answer for so long has to be seen to first.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// The longest wait for the lock when the answer is there.
-const LOCK: Duration = Duration::from_secs(60);
+const LOCK: Duration = Duration::from_mins(1);
 
 /// Whether a person has approved beforehand what the recipe asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

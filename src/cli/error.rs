@@ -48,8 +48,8 @@ pub enum CliError {
     #[error("hosts cannot be used")]
     Hosts(Vec<HostError>),
     /// Before anything changed.
-    #[error(transparent)]
-    Preflight(#[from] Failure),
+    #[error("nothing was begun")]
+    Preflight(Vec<Failure>),
     #[error("another run holds the lock of {environment}")]
     Locked { environment: String, holder: Option<LockHolder> },
     /// A run waits for a person's answer, and keeps all others out.
@@ -57,6 +57,12 @@ pub enum CliError {
     Claimed { environment: String, claim: Box<Claim> },
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        Self::Preflight(vec![failure])
+    }
 }
 
 impl From<HostError> for CliError {
@@ -68,7 +74,7 @@ impl From<HostError> for CliError {
 impl From<Box<RecipeError>> for CliError {
     fn from(error: Box<RecipeError>) -> Self {
         match *error {
-            RecipeError::Refused { message, hint } => Self::Preflight(Failure { hint, ..Failure::new(message) }),
+            RecipeError::Refused { message, hint } => Self::from(Failure { hint, ..Failure::new(message) }),
             _ => Self::Recipe(error),
         }
     }
@@ -93,8 +99,8 @@ impl CliError {
     /// The failures to show, each with its own hint.
     fn failures(&self) -> Vec<Failure> {
         match self {
-            Self::Hosts(errors) => errors.iter().cloned().map(Failure::from).collect(),
-            Self::Preflight(failure) => vec![failure.clone()],
+            Self::Hosts(errors) => errors.iter().map(unusable).collect(),
+            Self::Preflight(failures) => failures.clone(),
             Self::Usage { message, hint } => {
                 let mut failure = Failure::new(message);
                 failure.hint.clone_from(hint);
@@ -106,6 +112,14 @@ impl CliError {
             Self::Configuration(_) | Self::Recipe(_) => Vec::new(),
         }
     }
+}
+
+/// A host that nothing can be done about now can be gone without.
+fn unusable(error: &HostError) -> Failure {
+    let failure = Failure::from(error.clone());
+    let (HostError::Unreachable { host, .. } | HostError::NoEngine { host, .. }) = error else { return failure };
+    let next = failure.hint.clone().unwrap_or_default();
+    failure.hint(format!("{next}; or go on without it: `--without {host}`"))
 }
 
 fn locked(environment: &str, holder: Option<&LockHolder>) -> Failure {

@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use stdlib::{failure::Failure, host::Host, image::Rebuild};
+use stdlib::{
+    failure::Failure,
+    host::{Ahead, Host},
+    image::{Rebuild, Source},
+    model::Transfer,
+};
 
 use super::{
     CliError, Exit, Global,
     confirm::confirm,
     deploy::How,
-    images, lock,
+    images::{self, Images},
+    lock,
     perform::{Performance, finish, perform},
+    preflight,
     prepare::{self, Ready, Request},
     reporting::Reporting,
     saved,
@@ -35,7 +42,7 @@ pub struct Order {
 }
 
 pub async fn run(project: Project, order: Order, global: &Global) -> Result<Exit, CliError> {
-    let (session, operator) = connect(project).await?;
+    let (session, operator) = connect(project.leave_out(&order.how.without)?).await?;
     let done = carry_out(&session, operator, &order, Reporting::start(global)).await;
     session.close().await;
     done
@@ -54,11 +61,16 @@ async fn carry_out(
 ) -> Result<Exit, CliError> {
     let Order { what, request, rebuild, how } = order;
     let run = prepare::new_run();
-    // Building needs no lock and may take long; that another run has it is said before.
-    let ((), images) = tokio::try_join!(
+    // Building needs no lock and may take long; that another run has it, or that a host has no room, is said before.
+    let ((), (), images) = tokio::try_join!(
+        preflight::check(session),
         lock::look(session, &run, what, how.wait),
-        prepare::images(session, &operator, request, *rebuild, reporting.events()),
+        prepare::images(session, &operator, request, *rebuild, reporting.events(), || expect_images(session)),
     )?;
+    let source = Arc::new(Source::new(operator));
+    if let (Images::Built(built), Transfer::Direct) = (&images, &session.project.topology.transfer) {
+        built.made.iter().for_each(|image| source.export_ahead(image));
+    }
     let (ready, guard) = match how.consent() {
         Consent::Given => {
             let guard = lock::take(session, &run, what, how.wait).await?;
@@ -90,8 +102,16 @@ async fn carry_out(
         reporting.plan(&ready.plan, &ready.log).await;
     }
     let (limit, approval) = (how.limit, how.approval());
-    let performance = Performance { what: what.clone(), ready, run, operator, guard, limit, assume: None, approval };
+    let performance = Performance { what: what.clone(), ready, run, source, guard, limit, assume: None, approval };
     perform(session, performance, reporting).await
+}
+
+/// What is built now will be sent to hosts and run there: the time of the build serves to open what that takes.
+fn expect_images(session: &Session) {
+    session.open_ahead(Ahead::Locks);
+    if session.project.topology.transfer == Transfer::Direct {
+        session.open_ahead(Ahead::Images);
+    }
 }
 
 /// The plan that was shown, if the hosts are still as it found them.

@@ -2,6 +2,7 @@
 
 mod approve;
 mod ca;
+mod cancel;
 mod check;
 mod commit;
 mod completions;
@@ -20,6 +21,7 @@ mod logs;
 mod perform;
 mod pipeline;
 mod plan;
+mod preflight;
 mod prepare;
 mod project;
 mod recipe;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use stdlib::{
-    host::{Host, LockGuard},
+    host::{Ahead, LockGuard},
+    image::Source,
     model::{Release, Route, RunId, Tls},
     plan::Plan,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    CliError, Exit,
+    CliError, Exit, cancel,
     desk::{Approval, Counter},
     prepare::{Ready, author},
     reporting::Reporting,
@@ -30,7 +30,7 @@ pub struct Performance {
     pub what: String,
     pub ready: Ready,
     pub run: RunId,
-    pub operator: Arc<dyn Host>,
+    pub source: Arc<Source>,
     pub guard: Box<dyn LockGuard>,
     /// Hosts that are changed at once.
     pub limit: usize,
@@ -44,6 +44,7 @@ pub async fn perform(session: &Session, performance: Performance, reporting: Rep
         performance.guard.release().await;
         return Ok(finish(session, plan, run, None, reporting).await);
     }
+    session.open_ahead(Ahead::Locks);
     let directory = RunDirectory::create(&state::directory(&session.project.directory), &run, plan);
     let directory = directory.map_err(anyhow::Error::from)?;
     let journal = directory.journal().map_err(anyhow::Error::from)?;
@@ -84,7 +85,7 @@ impl Performance {
             release: plan.release.clone().map(Arc::new),
             plan: Arc::new(plan),
             hosts: session.hosts.clone(),
-            builder: Some(self.operator),
+            source: Some(self.source),
             run: self.run,
             values: Arc::new(values),
             identity: Arc::new(identity),
@@ -96,26 +97,10 @@ impl Performance {
             limit: self.limit,
             timing: Timing::default(),
             decode: engine::library(),
-            cancel: cancelled_by_the_user(),
+            cancel: cancel::by_the_user(),
             events: reporting.events().clone(),
         })
     }
-}
-
-/// The first Ctrl-C lets the run put everything back; the second ends at once.
-fn cancelled_by_the_user() -> CancellationToken {
-    let cancel = CancellationToken::new();
-    let token = cancel.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("cancelled: putting everything back; Ctrl-C again ends at once");
-            token.cancel();
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(Exit::Cancelled as i32);
-            }
-        }
-    });
-    cancel
 }
 
 /// Shows how it ended, and gives the exit code.

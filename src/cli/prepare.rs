@@ -47,13 +47,15 @@ pub fn new_run() -> RunId {
     RunId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID is letters, digits and hyphens")
 }
 
-/// The images of the application that the recipe is about, built where that is today's.
+/// The images of the application that the recipe is about, built where that is today's. `begins` is called when there is
+/// something to build or to pull.
 pub async fn images(
     session: &Session,
     operator: &Arc<dyn Host>,
     request: &Request,
     rebuild: Rebuild,
     events: &EventSender,
+    begins: impl Fn() + Send + Sync,
 ) -> Result<Images, CliError> {
     if request.recipe.restores() {
         return Ok(Images::Live);
@@ -63,6 +65,7 @@ pub async fn images(
     let began = OnceLock::new();
     let say = |text: &str| {
         began.get_or_init(|| {
+            begins();
             events.send(Event::StepStarted { key: key.clone(), name: name.clone() });
             Instant::now()
         });
@@ -83,10 +86,14 @@ pub async fn plan(session: &Session, images: &Images, request: &Request, run: &R
     let project = &session.project;
     facts.check_home(&project.topology.home)?;
     let identity = identity::of(project, &facts)?;
-    let application = match images {
+    let mut application = match images {
         Images::Built(built) => project.application(&built.services, &identity.key),
         Images::Live => live(project, &facts)?.application.clone(),
     };
+    application.leave_out(&project.without).map_err(|service| {
+        Failure::new(format!("service {service} runs on no other host"))
+            .hint("place it on another one with `on` in stagecraft.yml, or wait for the host")
+    })?;
     let release = release(project, &facts, application, run);
     let inputs = Inputs {
         topology: Arc::new(project.topology.clone()),
@@ -140,6 +147,7 @@ fn release(project: &Project, facts: &Facts, application: Application, run: &Run
         run: run.clone(),
         created: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         author: author(),
+        without: project.without.clone(),
         application,
     }
 }

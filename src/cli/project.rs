@@ -16,6 +16,17 @@ pub async fn load(global: &Global) -> Result<Project, CliError> {
     Ok(project)
 }
 
+/// [`load`], or where today's files are not what they should be, only the hosts: a run that goes on needs no more.
+pub async fn load_for_a_run(global: &Global) -> Result<Project, CliError> {
+    match load(global).await {
+        Err(CliError::Configuration(diagnostics)) => {
+            let hosts = config::load_hosts(&global.directory, global.environment.as_deref());
+            hosts.ok_or(CliError::Configuration(diagnostics))
+        }
+        loaded => loaded,
+    }
+}
+
 impl Project {
     /// The service that a person has named on the command line.
     pub fn service(&self, name: &str) -> Result<ServiceName, CliError> {
@@ -31,6 +42,21 @@ impl Project {
         let hosts = &self.topology.hosts;
         let found = hosts.iter().find(|host| host.name.as_str() == name);
         found.ok_or_else(|| unknown("host", name, hosts.iter().map(|host| host.name.as_str())))
+    }
+
+    /// The project without these hosts, as if stagecraft.yml did not have them.
+    pub fn leave_out(mut self, names: &[String]) -> Result<Self, CliError> {
+        let names = names.iter().map(|name| Ok(self.host(name)?.name.clone()));
+        let without: Vec<HostName> = names.collect::<Result<_, CliError>>()?;
+        if without.contains(&self.topology.home) {
+            return Err(CliError::usage(
+                format!("{} is the environment's home: its lock and its live release are there", self.topology.home),
+                "wait for it; or make another host the home, with `state: HOST` in stagecraft.yml",
+            ));
+        }
+        self.topology.hosts.retain(|host| !without.contains(&host.name));
+        self.without = without;
+        Ok(self)
     }
 
     /// The host that `--host` names, where it does.

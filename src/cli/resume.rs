@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use stdlib::{facts::Facts, failure::Failure, host::Host, model::RunId, plan::Plan};
+use stdlib::{facts::Facts, failure::Failure, host::Host, image::Source, model::RunId, plan::Plan};
 
 use super::{
     CliError, Exit, Global,
@@ -75,7 +75,7 @@ impl Order<'_> {
 }
 
 pub async fn go_on(order: &Order<'_>, global: &Global) -> Result<Exit, CliError> {
-    let (session, operator) = connect(project::load(global).await?).await?;
+    let (session, operator) = connect(project::load_for_a_run(global).await?.leave_out(&order.how.without)?).await?;
     let done = carry_out(&session, operator, order, Reporting::start(global)).await;
     session.close().await;
     done
@@ -125,8 +125,16 @@ async fn carry_out(
         }
     };
     let (what, limit) = (order.what().to_owned(), order.how.limit);
-    let (assume, approval) = (order.assume, order.how.approval());
-    let performance = Performance { what, ready, run: run.clone(), operator, guard, limit, assume, approval };
+    let performance = Performance {
+        what,
+        ready,
+        run: run.clone(),
+        source: Arc::new(Source::new(operator)),
+        guard,
+        limit,
+        assume: order.assume,
+        approval: order.how.approval(),
+    };
     let execution = performance.execution(session, &directory, journal, order.deed(), &reporting).await?;
     let plan = Arc::clone(&execution.plan);
     let ended = engine::resume(execution, &history, order.heading).await.map_err(anyhow::Error::from)?;
@@ -173,22 +181,17 @@ impl Kept<'_> {
     }
 
     async fn read(&self, run: &RunId) -> Result<(Plan, History), CliError> {
-        match RunDirectory::open(&self.directory, run) {
-            Ok(directory) => {
-                let plan = directory.plan().map_err(anyhow::Error::from)?;
-                Ok((plan, directory.history().map_err(anyhow::Error::from)?))
-            }
-            Err(_) => {
-                let bundle = self.bundle(run).await?.ok_or_else(|| unknown(run))?;
-                let plan =
-                    parse_plan(&bundle.plan, "the plan on the home host".as_ref()).map_err(anyhow::Error::from)?;
-                let history = History::read(&bundle.journal).map_err(|broken| {
-                    Failure::new(format!("the journal of run {run} on the home host, {broken}"))
-                        .hint("start anew: `stagecraft deploy`")
-                })?;
-                Ok((plan, history))
-            }
+        if let Ok(directory) = RunDirectory::open(&self.directory, run) {
+            let plan = directory.plan().map_err(anyhow::Error::from)?;
+            return Ok((plan, directory.history().map_err(anyhow::Error::from)?));
         }
+        let bundle = self.bundle(run).await?.ok_or_else(|| unknown(run))?;
+        let plan = parse_plan(&bundle.plan, "the plan on the home host".as_ref()).map_err(anyhow::Error::from)?;
+        let history = History::read(&bundle.journal).map_err(|broken| {
+            Failure::new(format!("the journal of run {run} on the home host, {broken}"))
+                .hint("start anew: `stagecraft deploy`")
+        })?;
+        Ok((plan, history))
     }
 
     /// The run's directory, up to date: under the lock.

@@ -1,6 +1,6 @@
 //! `stagecraft deploy --plan FILE`: runs a plan that was saved.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
@@ -8,6 +8,7 @@ use stdlib::{
     facts::{Facts, fingerprint},
     failure::Failure,
     host::Hosts,
+    image::Source,
     model::{Application, Identity, Route, Tls, Values},
     plan::{Plan, Question, Read},
 };
@@ -37,15 +38,23 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
     if how.consent() == Consent::Ask && !confirm("Do it?", "deploy")? {
         return Ok(Exit::Cancelled);
     }
-    let (session, operator) = connect(project).await?;
+    let (session, operator) = connect(project.leave_out(&how.without)?).await?;
     let done = async {
         let run = prepare::new_run();
         let guard = lock::take(&session, &run, "deploy", how.wait).await?;
         match restore(&session, plan).await {
             Ok(ready) => {
                 let (what, limit) = ("deploy --plan".to_owned(), how.limit);
-                let approval = how.approval();
-                let performance = Performance { what, ready, run, operator, guard, limit, assume: None, approval };
+                let performance = Performance {
+                    what,
+                    ready,
+                    run,
+                    source: Arc::new(Source::new(operator)),
+                    guard,
+                    limit,
+                    assume: None,
+                    approval: how.approval(),
+                };
                 perform(&session, performance, reporting).await
             }
             Err(error) => {

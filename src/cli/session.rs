@@ -1,13 +1,14 @@
 //! The connected hosts of one command.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::future::join_all;
 use stdlib::{
     facts::{self, Facts},
-    host::{self, Host, Hosts},
+    host::{self, Ahead, Host, HostError, Hosts},
     model::HostName,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::CliError;
 use crate::config::Project;
@@ -16,21 +17,29 @@ use crate::config::Project;
 pub struct Session {
     pub project: Project,
     pub hosts: Hosts,
+    /// What is being opened; given up when it is dropped.
+    opening: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
 impl Session {
     /// Connects to all hosts at once. When some fail, all their errors are shown and the rest is let go.
     pub async fn connect(project: Project) -> Result<Self, CliError> {
-        let settings = &project.topology.hosts;
-        let connected = join_all(settings.iter().map(host::connect)).await;
-        let (hosts, errors): (Vec<_>, Vec<_>) = connected.into_iter().partition(Result::is_ok);
-        let hosts = Hosts::new(hosts.into_iter().filter_map(Result::ok).collect());
-        let session = Self { project, hosts };
+        let (session, errors) = Self::connect_to_some(project).await;
         if errors.is_empty() {
             return Ok(session);
         }
         session.close().await;
-        Err(CliError::Hosts(errors.into_iter().filter_map(Result::err).collect()))
+        Err(CliError::Hosts(errors))
+    }
+
+    /// Connects to the hosts that can be reached. The session's project has only these; why the others cannot stands beside it.
+    pub async fn connect_to_some(mut project: Project) -> (Self, Vec<HostError>) {
+        let settings = &project.topology.hosts;
+        let connected = join_all(settings.iter().map(host::connect)).await;
+        let (hosts, errors): (Vec<_>, Vec<_>) = connected.into_iter().partition(Result::is_ok);
+        let hosts = Hosts::new(hosts.into_iter().filter_map(Result::ok).collect());
+        project.topology.hosts.retain(|host| hosts.get(&host.name).is_some());
+        (Self { project, hosts, opening: Mutex::default() }, errors.into_iter().filter_map(Result::err).collect())
     }
 
     /// A host that the facts or the topology name.
@@ -42,7 +51,21 @@ impl Session {
         facts::gather(&self.hosts, &self.project.compose.project).await.map_err(CliError::Hosts)
     }
 
+    /// Has something opened on all hosts that will be needed soon, and returns at once.
+    pub fn open_ahead(&self, what: Ahead) {
+        let open = |host: &Arc<dyn Host>| {
+            let host = Arc::clone(host);
+            AbortOnDropHandle::new(tokio::spawn(async move { host.open_ahead(what).await }))
+        };
+        self.opening().extend(self.hosts.iter().map(open));
+    }
+
+    fn opening(&self) -> MutexGuard<'_, Vec<AbortOnDropHandle<()>>> {
+        self.opening.lock().expect("nothing panics while holding it")
+    }
+
     pub async fn close(&self) {
+        self.opening().clear();
         join_all(self.hosts.iter().map(|host| host.close())).await;
     }
 }

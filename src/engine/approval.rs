@@ -99,7 +99,7 @@ pub trait Desk: Send + Sync {
 impl Run {
     pub(super) async fn ask_a_person(&self, planned: &Planned, approve: &Approve, way: Way) -> Attempt {
         if let Some(answer) = self.ledger.answer(&planned.key) {
-            return of(answer, approve);
+            return of(&answer, approve);
         }
         let Some(desk) = &self.desk else {
             return Attempt::Failed(Failure::new(format!("{}: nobody can be asked here", planned.title)));
@@ -191,7 +191,7 @@ impl Run {
             let text = format!("the audit does not have the answer of {}: {}", answer.who, failure.message);
             self.events.send(Event::Log { text });
         }
-        of(answer, approve)
+        of(&answer, approve)
     }
 
     /// Lets other runs in again. A claim that stays is taken away by the next who has the lock, once its time is over.
@@ -204,9 +204,9 @@ impl Run {
     }
 }
 
-fn of(answer: Answer, approve: &Approve) -> Attempt {
+fn of(answer: &Answer, approve: &Approve) -> Attempt {
     match answer.word {
-        Word::Approved => Attempt::Done(output(&answer)),
+        Word::Approved => Attempt::Done(output(answer)),
         Word::Denied => {
             let message = format!("denied by {} at {:.0}: {}", answer.who, answer.time, approve.message);
             Attempt::Failed(Failure::new(message).hint("deploy again when they agree"))

@@ -114,15 +114,15 @@ impl Mirror for Copy {
     }
 
     async fn answered(&self, answer: &Answer) -> Result<(), Failure> {
-        let shelf = &self.shelf;
+        let place = &self.shelf;
         let mut audit = self.audit.lock().await;
-        *audit = read_audit(&shelf.home, &shelf.compose_project).await?;
+        *audit = read_audit(&place.home, &place.compose_project).await?;
         let by = answer.who.clone();
         audit.append(self.line_of(match answer.word {
             Word::Approved => Deed::Approved { by },
             Word::Denied => Deed::Denied { by },
         }));
-        shelf.write(&[(AUDIT_FILE, audit.text().as_bytes())]).await
+        place.write(&[(AUDIT_FILE, audit.text().as_bytes())]).await
     }
 
     async fn close(&self, outcome: Option<Outcome>) -> Result<(), Failure> {
@@ -131,7 +131,7 @@ impl Mirror for Copy {
         let Some(outcome) = outcome else { return Ok(()) };
         let mut audit = self.audit.lock().await;
         audit.append(self.line_of(Deed::Ended { outcome }));
-        let shelf = &self.shelf;
-        shelf.write(&[(AUDIT_FILE, audit.text().as_bytes()), (&shelf.file(JOURNAL), &shelf.journal())]).await
+        let place = &self.shelf;
+        place.write(&[(AUDIT_FILE, audit.text().as_bytes()), (&place.file(JOURNAL), &place.journal())]).await
     }
 }

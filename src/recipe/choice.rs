@@ -79,7 +79,9 @@ fn part(state: &State, name: &str, cx: &NativeCallContext<'_>, closure: &FnPtr) 
         Some(node) if node.key().name() == name => Ok(node),
         // The gate: the arm has left no trace.
         gate => {
-            gate.into_iter().for_each(|gate| scope.put_back(gate));
+            if let Some(gate) = gate {
+                scope.put_back(gate);
+            }
             Ok(scope.nothing(name))
         }
     }

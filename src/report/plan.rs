@@ -31,7 +31,9 @@ pub fn render_plan(plan: &Plan, detail: Detail) -> String {
         tree(&mut text, &plan.root, 1);
     } else if !choices.is_empty() {
         text.push_str("\ndecided when the run gets there:\n");
-        choices.into_iter().for_each(|choice| tree(&mut text, choice, 1));
+        for choice in choices {
+            tree(&mut text, choice, 1);
+        }
     }
     let _ = writeln!(text, "\n{}", count(plan));
     text
@@ -168,7 +170,7 @@ mod tests {
     use anstream::adapter::strip_str;
     use stdlib::{
         model::HostName,
-        plan::{Action, Change, Key, Node, Plan},
+        plan::{Action, Arms, Change, Key, Node, Plan, Verdict},
     };
 
     use super::{Detail, render_plan};
@@ -241,6 +243,21 @@ operations, in order:
 1 to replace, 1 unchanged
 ";
         assert_eq!(rendered(&plan(), Detail::Verbose), expected);
+    }
+
+    // spec: gate.choice
+    #[test]
+    fn what_is_decided_later_is_shown_with_its_arms() {
+        let mut plan = plan();
+        let (gate, arm) =
+            (Box::new(plan.root.clone()), Node::Sequence { key: Key::root(), nodes: vec![plan.root.clone()] });
+        let mut arms = Arms::default();
+        arms.set(Verdict::Failed, arm);
+        plan.root = Node::Choice { key: Key::root(), gate, arms };
+        let shown = rendered(&plan, Detail::Normal);
+        let place = |text| shown.find(text).unwrap_or_else(|| panic!("no {text} in:\n{shown}"));
+        assert!(place("decided when the run gets there:") < place("  failed:\n"));
+        assert!(place("  failed:\n") < shown.rfind("commit release 3").unwrap());
     }
 
     #[test]

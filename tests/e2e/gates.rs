@@ -1,7 +1,6 @@
 //! Runs that wait for a person, and that decide by what they find.
 
 use std::{
-    process::Child,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -11,7 +10,7 @@ use serde_json::Value;
 use crate::{
     app::App,
     lab::{self, Place},
-    stagecraft::{Running, command, stagecraft},
+    stagecraft::{Running, stagecraft},
 };
 
 const HTTP: u16 = 8700;
@@ -134,10 +133,9 @@ fn what_a_url_answers_decides() {
     app.write(
         "recipes/try.rhai",
         &format!(
-            "choice(|| http::check(args.url, #{{ tries: 2, every: \"100ms\", status: 404 }}), #{{\n    \
+            "param(\"url\", #{{ fallback: \"{url}\" }});\nchoice(|| http::check(args.url, #{{ tries: 2, every: \"100ms\", status: 404 }}), #{{\n    \
              passed: || host::run(hosts(), \"echo passed >/tmp/e2e-arm\", #{{ repeatable: true }}),\n    \
-             failed: || host::run(hosts(), \"echo failed >/tmp/e2e-arm\", #{{ repeatable: true }}),\n}});\n\
-         param(\"url\", #{{ fallback: \"{url}\" }});\n"
+             failed: || host::run(hosts(), \"echo failed >/tmp/e2e-arm\", #{{ repeatable: true }}),\n}});\n"
         ),
     );
     let shown = stagecraft(app.path(), &["plan", "try"]).exits(0).stdout;
@@ -156,12 +154,9 @@ fn a_wait_ends_when_it_is_cancelled() {
     let app = App::web("e2e-wait", &[Place::Host(1)], HTTP);
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
     app.write("recipes/pause.rhai", "wait(\"5m\");\n");
-    let mut child: Child = command(app.path(), &["run", "pause", "--yes"]).spawn().expect("stagecraft runs");
-    let until = Instant::now() + Duration::from_secs(30);
-    while !stagecraft(app.path(), &["run", "pause", "--yes"]).stderr.contains("another run holds the lock") {
-        assert!(Instant::now() < until, "it holds the lock");
-        sleep(Duration::from_millis(200));
-    }
-    lab::local(&format!("kill -INT {}", child.id()));
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let mut running = Running::start(app.path(), &["run", "pause", "--yes"]);
+    running.until(&["operation_started", "wait 5m"]);
+    lab::local(&format!("kill -INT {}", running.id()));
+    let (code, stdout) = running.end();
+    assert_eq!((code, outcome(&stdout)), (Some(130), "cancelled".into()), "{stdout}");
 }

@@ -113,8 +113,8 @@ async fn run(
         0 => History::read(&disk.bytes()).unwrap().entries,
         _ => Vec::new(),
     };
-    let desk = log.lock().unwrap().clone();
-    Course { ended, world: world.log(), desk, journal: written }
+    let noted = log.lock().unwrap().clone();
+    Course { ended, world: world.log(), desk: noted, journal: written }
 }
 
 fn two() -> Plan {

@@ -204,6 +204,24 @@ pub fn structure() -> Vec<Callable> {
             vec![on_failure(), always()],
         ),
         global(
+            "log",
+            "Says something to whoever plans or deploys, while the plan is made.",
+            &[needed("text", "any")],
+            vec![],
+        ),
+        global(
+            "fail",
+            "Ends the recipe with this message: there is no plan, and nothing is done.",
+            &[needed("message", "text")],
+            vec![],
+        ),
+    ]
+}
+
+/// What a run waits for, or decides by, when it gets there.
+pub fn gates() -> Vec<Callable> {
+    vec![
+        global(
             "choice",
             "Lets what the gate answers decide, when the run gets there, which of the closures' operations run. All are called \
              now, so that the plan shows every arm.\n\nThe gate appends questions that are harmless to repeat: `http::check`, \
@@ -236,18 +254,6 @@ pub fn structure() -> Vec<Callable> {
             "Lets so much time pass before what comes next, such as for a new release to show itself. A cancelled run stops \
              waiting at once; a resumed one waits for what is left. A step's `timeout` doesn't count here.",
             &[needed("duration", "duration")],
-            vec![],
-        ),
-        global(
-            "log",
-            "Says something to whoever plans or deploys, while the plan is made.",
-            &[needed("text", "any")],
-            vec![],
-        ),
-        global(
-            "fail",
-            "Ends the recipe with this message: there is no plan, and nothing is done.",
-            &[needed("message", "text")],
             vec![],
         ),
     ]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rhai::{Dynamic, Engine};
-use stdlib::model::{Release, ReleaseId};
+use stdlib::model::{Application, Release, ReleaseId};
 
 use super::{AppNoun, show};
 use crate::recipe::{state::State, trouble::Trouble};
@@ -89,22 +89,27 @@ pub fn restore(state: &State, which: &Dynamic) -> Result<AppNoun, Trouble> {
     if growing.scope.has_operations() {
         return Err(Trouble::new("`release::restore` comes before everything that changes a host"));
     }
-    missing_host(state, &old)?;
     let today = &state.inputs.release;
+    let mut application = old.application.clone();
+    application.leave_out(&today.without).map_err(|service| {
+        Trouble::refusal(format!("release {} runs `{service}` on no other host", old.id))
+            .help("go back to another release, or wait for the host".to_owned())
+    })?;
+    missing_host(state, &old.id, &application)?;
     let id = ReleaseId { number: today.id.number, commit: old.id.commit.clone(), dirty: old.id.dirty };
-    let release = Arc::new(Release { id, application: old.application.clone(), ..today.as_ref().clone() });
+    let release = Arc::new(Release { id, application, ..today.as_ref().clone() });
     growing.release = Arc::clone(&release);
     growing.restored = Some(old.id.number);
     Ok(AppNoun(release))
 }
 
 /// A host that the old release runs on and today's file does not have would be left out without a word.
-fn missing_host(state: &State, old: &Release) -> Result<(), Trouble> {
+fn missing_host(state: &State, old: &ReleaseId, application: &Application) -> Result<(), Trouble> {
     let topology = &state.inputs.topology;
-    for service in &old.application.services {
+    for service in &application.services {
         if let Some(host) = service.hosts.iter().find(|host| topology.host(host).is_none()) {
             let message =
-                format!("release {} runs `{}` on {host}, which stagecraft.yml no longer has", old.id, service.name);
+                format!("release {old} runs `{}` on {host}, which stagecraft.yml no longer has", service.name);
             return Err(
                 Trouble::refusal(message).help(format!("put {host} back into `hosts`, or deploy from today's files"))
             );
