@@ -6,7 +6,7 @@ use stdlib::{
     failure::Failure,
     host::{Ahead, Host},
     image::{Rebuild, Source},
-    model::Transfer,
+    model::{RunId, Transfer},
 };
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     saved,
     session::Session,
 };
-use crate::config::Project;
+use crate::{config::Project, mirror::Audit};
 
 /// Whether the person has to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +71,10 @@ async fn carry_out(
     if let (Images::Built(built), Transfer::Direct) = (&images, &session.project.topology.transfer) {
         built.made.iter().for_each(|image| source.export_ahead(image));
     }
-    let (ready, guard) = match how.consent() {
+    let (planned, guard) = match how.consent() {
         Consent::Given => {
             let guard = lock::take(session, &run, what, how.wait).await?;
-            (prepare::plan(session, &images, request, &run).await, guard)
+            (plan(session, &images, request, &run).await, guard)
         }
         Consent::Ask => {
             // No lock is held while a person thinks.
@@ -87,12 +87,12 @@ async fn carry_out(
                 return Ok(Exit::Cancelled);
             }
             let guard = lock::take(session, &run, what, how.wait).await?;
-            let ready = prepare::plan(session, &images, request, &run).await;
-            (ready.and_then(|ready| same(&shown, ready)), guard)
+            let planned = plan(session, &images, request, &run).await;
+            (planned.and_then(|(ready, audit)| Ok((same(&shown, ready)?, audit))), guard)
         }
     };
-    let ready = match ready {
-        Ok(ready) => ready,
+    let (ready, audit) = match planned {
+        Ok(planned) => planned,
         Err(error) => {
             guard.release().await;
             return Err(error);
@@ -102,7 +102,8 @@ async fn carry_out(
         reporting.plan(&ready.plan, &ready.log).await;
     }
     let (limit, approval) = (how.limit, how.approval());
-    let performance = Performance { what: what.clone(), ready, run, source, guard, limit, assume: None, approval };
+    let performance =
+        Performance { what: what.clone(), ready, audit, run, source, guard, limit, assume: None, approval };
     perform(session, performance, reporting).await
 }
 
@@ -112,6 +113,11 @@ fn expect_images(session: &Session) {
     if session.project.topology.transfer == Transfer::Direct {
         session.open_ahead(Ahead::Images);
     }
+}
+
+/// The plan, and the audit that the run would be written into: under the lock.
+async fn plan(session: &Session, images: &Images, request: &Request, run: &RunId) -> Result<(Ready, Audit), CliError> {
+    tokio::try_join!(prepare::plan(session, images, request, run), session.audit())
 }
 
 /// The plan that was shown, if the hosts are still as it found them.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::Project,
     engine::{self, Assume, Ended, Execution, Journal, Outcome, RunDirectory, Timing},
-    mirror::{Copy, Deed, Line, Opening},
+    mirror::{Audit, Copy, Deed, Line, Opening},
     report::Summary,
 };
 
@@ -29,6 +29,8 @@ pub struct Performance {
     /// The command, recipe or pipeline, for the audit.
     pub what: String,
     pub ready: Ready,
+    /// The environment's audit, read under the lock.
+    pub audit: Audit,
     pub run: RunId,
     pub source: Arc<Source>,
     pub guard: Box<dyn LockGuard>,
@@ -68,11 +70,11 @@ impl Performance {
         let Ready { plan, values, identity, .. } = self.ready;
         let mut line = Line::new(deed, self.run.clone(), author(), self.what);
         line.release = plan.release.as_ref().map(|release| release.id.to_string());
-        let topology = &session.project.topology;
         let opening = Opening {
-            home: Arc::clone(session.host(&topology.home)),
+            home: Arc::clone(session.home()),
             compose_project: session.project.compose.project.clone(),
             line,
+            audit: self.audit,
         };
         let mirror = match Copy::open(opening, directory).await {
             Ok(mirror) => mirror,

@@ -42,12 +42,13 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
     let done = async {
         let run = prepare::new_run();
         let guard = lock::take(&session, &run, "deploy", how.wait).await?;
-        match restore(&session, plan).await {
-            Ok(ready) => {
+        match tokio::try_join!(restore(&session, plan), session.audit()) {
+            Ok((ready, audit)) => {
                 let (what, limit) = ("deploy --plan".to_owned(), how.limit);
                 let performance = Performance {
                     what,
                     ready,
+                    audit,
                     run,
                     source: Arc::new(Source::new(operator)),
                     guard,

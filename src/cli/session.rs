@@ -11,7 +11,10 @@ use stdlib::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::CliError;
-use crate::config::Project;
+use crate::{
+    config::Project,
+    mirror::{self, Audit},
+};
 
 /// A project and the connections to all hosts of its environment.
 pub struct Session {
@@ -45,6 +48,15 @@ impl Session {
     /// A host that the facts or the topology name.
     pub fn host(&self, name: &HostName) -> &Arc<dyn Host> {
         self.hosts.get(name).expect("every host of the topology is connected")
+    }
+
+    /// The environment's home host.
+    pub fn home(&self) -> &Arc<dyn Host> {
+        self.host(&self.project.topology.home)
+    }
+
+    pub async fn audit(&self) -> Result<Audit, CliError> {
+        Ok(mirror::read_audit(self.home(), &self.project.compose.project).await?)
     }
 
     pub async fn facts(&self) -> Result<Facts, CliError> {

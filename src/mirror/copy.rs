@@ -18,18 +18,20 @@ use super::{
 use crate::engine::{Answer, Mirror, Outcome, RunDirectory, Word};
 
 /// How far the copy of a journal may be behind it, beside what a write takes.
-pub const LAG: Duration = Duration::from_secs(1);
+pub const LAG: Duration = Duration::from_secs(3);
 
 /// The line of the audit with which a run begins or goes on, and where it is written.
 pub struct Opening {
     pub home: Arc<dyn Host>,
     pub compose_project: String,
     pub line: Line,
+    /// The audit, read under the lock.
+    pub audit: Audit,
 }
 
 /// A run's copy, brought up to date while the run is under way.
 pub struct Copy {
-    shelf: Arc<Place>,
+    place: Arc<Place>,
     audit: Mutex<Audit>,
     line: Line,
     /// Ends with the copy.
@@ -77,8 +79,7 @@ impl Place {
 impl Copy {
     /// Writes the line, the plan, and what the journal has, before anything of the run begins. Under the environment's lock.
     pub async fn open(opening: Opening, run: &RunDirectory) -> Result<Self, Failure> {
-        let Opening { home, compose_project, mut line } = opening;
-        let mut audit = read_audit(&home, &compose_project).await?;
+        let Opening { home, compose_project, mut line, mut audit } = opening;
         line.slot = audit.bundles() % SLOTS;
         audit.append(line.clone());
         let journal = run.path().join(JOURNAL);
@@ -92,10 +93,10 @@ impl Copy {
                 (&place.file(JOURNAL), &place.journal()),
             ])
             .await?;
-        let shelf = Arc::new(place);
-        let followed = Arc::clone(&shelf);
+        let place = Arc::new(place);
+        let followed = Arc::clone(&place);
         let following = AbortOnDropHandle::new(tokio::spawn(async move { followed.follow().await }));
-        Ok(Self { shelf, audit: Mutex::new(audit), line, following: Mutex::new(Some(following)) })
+        Ok(Self { place, audit: Mutex::new(audit), line, following: Mutex::new(Some(following)) })
     }
 }
 
@@ -110,11 +111,11 @@ impl Copy {
 #[async_trait]
 impl Mirror for Copy {
     async fn catch_up(&self) -> Result<(), Failure> {
-        self.shelf.write(&[(&self.shelf.file(JOURNAL), &self.shelf.journal())]).await
+        self.place.write(&[(&self.place.file(JOURNAL), &self.place.journal())]).await
     }
 
     async fn answered(&self, answer: &Answer) -> Result<(), Failure> {
-        let place = &self.shelf;
+        let place = &self.place;
         let mut audit = self.audit.lock().await;
         *audit = read_audit(&place.home, &place.compose_project).await?;
         let by = answer.who.clone();
@@ -131,7 +132,7 @@ impl Mirror for Copy {
         let Some(outcome) = outcome else { return Ok(()) };
         let mut audit = self.audit.lock().await;
         audit.append(self.line_of(Deed::Ended { outcome }));
-        let place = &self.shelf;
+        let place = &self.place;
         place.write(&[(AUDIT_FILE, audit.text().as_bytes()), (&place.file(JOURNAL), &place.journal())]).await
     }
 }

@@ -95,7 +95,7 @@ fn a_disk_that_is_full_while_the_journal_is_written() {
     let room = size("plan.json") + PAGE + size("journal.jsonl") / 2;
     fleet.forget();
     let disk = Small::mount(state(fleet.app.path()), room);
-    let load = fleet.load(&[1, 2, 3]);
+    let load = Fleet::load(&[1, 2, 3]);
     fleet.version("v2");
     let ran = stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(6);
     assert!(ran.stderr.contains("cannot be written") && ran.stderr.contains("stagecraft resume"), "{}", ran.stderr);
