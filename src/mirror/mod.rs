@@ -6,8 +6,10 @@
 
 mod audit;
 mod bundle;
+mod claim;
 mod copy;
 
 pub use audit::{Audit, Deed, Line};
 pub use bundle::{Bundle, fetch, read_audit};
+pub use claim::{Claim, answer, clear, read_claim, write_claim};
 pub use copy::{Copy, Opening};
