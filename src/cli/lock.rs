@@ -14,6 +14,11 @@ use super::{CliError, prepare::author, session::Session};
 /// Between two tries of a run that waits.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Apart from the ingress's own lock, whatever the project is called.
+pub fn name(compose_project: &str) -> String {
+    format!("environment-{compose_project}")
+}
+
 /// Takes the lock, at once or within `wait`.
 pub async fn take(
     session: &Session,
@@ -22,8 +27,7 @@ pub async fn take(
     wait: Option<Span>,
 ) -> Result<Box<dyn LockGuard>, CliError> {
     let home = session.host(&session.project.topology.home);
-    // Apart from the ingress's own lock, whatever the project is called.
-    let name = format!("environment-{}", session.project.compose.project);
+    let name = name(&session.project.compose.project);
     let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let holder = LockHolder { run: run.to_string(), who: author(), since, what: what.to_owned() };
     let until = Instant::now() + wait.unwrap_or_default().duration();

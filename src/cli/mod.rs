@@ -133,7 +133,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Undo(args) => undo::run(&args, global).await,
         Command::Status(args) => status::run(&args, global).await,
         Command::Releases(args) => releases::run(&args, global).await,
-        Command::Runs(args) => runs::run(&args, global),
+        Command::Runs(args) => runs::run(&args, global).await,
         Command::Logs(args) => logs::run(&args, global).await,
         Command::Exec(args) => exec::run(&args, global).await,
         Command::Ssh(args) => ssh::run(&args, global).await,

@@ -7,7 +7,9 @@
 mod audit;
 mod bundle;
 mod copy;
+mod tally;
 
 pub use audit::{Deed, Line};
 pub use bundle::{Bundle, fetch, read_audit};
 pub use copy::{Copy, Opening};
+pub use tally::{Tally, tally};

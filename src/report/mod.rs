@@ -9,10 +9,13 @@ mod plan;
 mod reporter;
 mod summary;
 mod terminal;
+mod timeline;
 mod tree;
+mod words;
 
 pub use failure::{print_failures, print_left, render_failures, render_left};
 pub use json::line as event_json;
 pub use plan::{print_plan, render_plan};
 pub use reporter::{Detail, Format, Reporter};
 pub use summary::Summary;
+pub use timeline::{Standing, Timeline, VERSION as TIMELINE_VERSION, render_timeline};
