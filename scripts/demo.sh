@@ -62,13 +62,7 @@ remove_images() {
 }
 
 # Projects that were deployed to this machine since, and go through the same ingress.
-others_in_ingress() {
-  local config
-  for config in /var/lib/stagecraft/ingress/config/apps/*.json; do
-    [ -e "$config" ] || continue
-    basename "$config" .json
-  done | sed "/^$PROJECT\$/d" | paste -sd ' '
-}
+others_in_ingress() { projects_in_ingress | sed "/^$PROJECT\$/d" | paste -sd ' '; }
 
 remove_from_this_machine() {
   local others

@@ -16,6 +16,14 @@ now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 # seconds MILLISECONDS: 5432 is 5.4.
 seconds() { printf '%d.%d' $(($1 / 1000)) $(($1 % 1000 / 100)); }
 
+# The projects that this machine's ingress serves, a line each.
+projects_in_ingress() {
+  local app
+  for app in /var/lib/stagecraft/ingress/config/apps/*.json; do
+    [ ! -e "$app" ] || basename "$app" .json
+  done
+}
+
 is_package_known() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
 
 update_packages() {

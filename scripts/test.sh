@@ -20,6 +20,18 @@ case ${1:-} in
   *) sed -n '2,4{s/^# \{0,1\}//p}' "$0"; exit 2 ;;
 esac
 
+# The end-to-end tests replace the ingress of this machine's engine, and their projects are called e2e-….
+refuse_others() {
+  local others
+  others=$(projects_in_ingress | sed '/^e2e-/d' | paste -sd ' ')
+  [ -n "$others" ] || return 0
+  say "this machine's ingress serves $others, and the end-to-end tests would replace it"
+  [ "$others" != stagecraft-demo ] || fail "next: end the demo with \`scripts/demo.sh --down\`"
+  fail "next: \`scripts/test.sh --fast\` leaves it alone; or run this on another machine; or end that ingress, and with it these
+routes until they are deployed again: \`docker rm -f stagecraft-ingress && rm -r /var/lib/stagecraft/ingress\`"
+}
+[ -n "$fast" ] || refuse_others
+
 run() {
   printf '$ %s\n' "$*" >&2
   timeout --foreground $((AT_MOST > SECONDS ? AT_MOST - SECONDS : 1)) "$@"
@@ -42,6 +54,7 @@ mkdir -p "$CACHE"
 needs_rust
 needs shellcheck shellcheck
 needs docker-registry docker-registry
+needs faketime faketime
 
 step 'Formatting and lints'
 run cargo fmt --all --check

@@ -11,12 +11,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shop::Shop;
-use stagecraft::engine::{self, Decode, Outcome};
+use stagecraft::{
+    engine::{self, Decode, Outcome},
+    recipe::RecipeError,
+};
 use stdlib::{
     facts::{Facts, HostFacts},
     failure::Failure,
     labels,
-    model::{Application, HostName, JobTime, Service, Strategy},
+    model::{Application, HostName, JobTime, Service, Strategy, Topology},
     operation::{AnyOperation, Context, Probe, Result},
     plan::{Change, Effect, Node, Plan},
 };
@@ -355,6 +358,31 @@ async fn an_address_that_another_project_has_taken_since_is_named() {
     let why = format!("shop-web-r2-1 cannot have its address {address} on web-001: blog-web-r1-1 has it since");
     assert_eq!(world.run(&plan, engine::library()).await, Err((Outcome::PutBack, vec![why])));
     world.done("deploy", application).await;
+}
+
+#[tokio::test]
+async fn other_ports_alone_are_refused() {
+    let mut world = World::deployed().await;
+    let application = world.shop.application(1).await;
+    let mut topology = Topology::clone(&world.shop.topology);
+    topology.ingress.http = 8080;
+    world.shop.topology = Arc::new(topology);
+    let refused = world.shop.evaluate("deploy", &world.facts().await, application, 2).await.unwrap_err();
+    let RecipeError::Refused { message, hint } = *refused else { panic!("{refused}") };
+    assert_eq!(message, "the ingress of web-001 listens on ports 80 and 443, not on 8080 and 443");
+    assert!(hint.unwrap().contains("`ingress: { http: 80, https: 443 }`"));
+}
+
+#[tokio::test]
+async fn a_stopped_ingress_is_started_beside_containers_that_stay() {
+    let mut world = World::deployed().await;
+    world.shop.fakes[1].exit_container("stagecraft-ingress", 137);
+    let application = world.shop.application(1).await;
+    let plan = world.plan("deploy", application).await;
+    let web = plan.changes.iter().find(|change| change.subject == "web" && change.host.as_str() == "web-002").unwrap();
+    assert_eq!(web.because, ["ingress"]);
+    assert!(web.from.is_some() && web.from == web.to, "{web:?}");
+    insta::assert_snapshot!(outline(&plan));
 }
 
 /// Nothing sees a dead container ready again, so that no undo may wait for it.

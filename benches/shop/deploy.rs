@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use stagecraft::{
     engine::{self, Decode, Ended, Execution, RunDirectory, Timing},
-    recipe::{self, Inputs},
+    recipe::{self, Inputs, RecipeError},
 };
 use stdlib::{
     facts::{self, Facts, fingerprint},
@@ -22,6 +22,17 @@ impl Shop {
 
     /// What the recipe leads to, with today's files saying `application`.
     pub async fn plan(&self, recipe: &str, facts: &Arc<Facts>, application: Application, run: u32) -> Plan {
+        self.evaluate(recipe, facts, application, run).await.unwrap()
+    }
+
+    /// [`Self::plan`], or why there is none.
+    pub async fn evaluate(
+        &self,
+        recipe: &str,
+        facts: &Arc<Facts>,
+        application: Application,
+        run: u32,
+    ) -> Result<Plan, Box<RecipeError>> {
         let recipe = recipe::built_in(recipe).unwrap();
         let run = run_id(run);
         let inputs = Inputs {
@@ -31,8 +42,8 @@ impl Shop {
             ingress_image: if recipe.restores() { None } else { Some(self.ingress.clone()) },
             run,
         };
-        let evaluated = recipe::evaluate(&recipe, inputs, &BTreeMap::new(), self.hosts.clone()).await.unwrap();
-        Plan {
+        let evaluated = recipe::evaluate(&recipe, inputs, &BTreeMap::new(), self.hosts.clone()).await?;
+        Ok(Plan {
             schema: Plan::SCHEMA,
             project: self.topology.project.clone(),
             environment: self.topology.environment.clone(),
@@ -43,7 +54,7 @@ impl Shop {
             release: evaluated.release,
             changes: evaluated.changes,
             root: evaluated.root,
-        }
+        })
     }
 
     /// The release that a run would make: its number is above every record's.
@@ -57,6 +68,7 @@ impl Shop {
             run,
             created: "2026-01-01T00:00:00Z".into(),
             author: "ann@desk".into(),
+            without: vec![],
             application,
         }
     }

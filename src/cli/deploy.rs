@@ -38,6 +38,9 @@ pub struct How {
     /// Wait so long for another run's lock, such as `10m`
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub wait: Option<stdlib::model::Span>,
+    /// Go on without this host, which cannot be reached; the next deploy that reaches it brings it up to date
+    #[arg(long, value_name = "HOST")]
+    pub without: Vec<String>,
     /// Change at most so many hosts at once
     #[arg(long, value_name = "HOSTS", default_value_t = 32)]
     pub limit: usize,

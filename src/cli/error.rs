@@ -43,22 +43,37 @@ pub enum CliError {
     #[error("stagecraft.yml or the Compose files have errors")]
     Configuration(Vec<Diagnostic>),
     #[error(transparent)]
-    Recipe(#[from] Box<RecipeError>),
+    Recipe(Box<RecipeError>),
     /// Before anything changed: hosts that cannot be reached or used.
     #[error("hosts cannot be used")]
     Hosts(Vec<HostError>),
     /// Before anything changed.
-    #[error(transparent)]
-    Preflight(#[from] Failure),
+    #[error("nothing was begun")]
+    Preflight(Vec<Failure>),
     #[error("another run holds the lock of {environment}")]
     Locked { environment: String, holder: Option<LockHolder> },
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
 
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        Self::Preflight(vec![failure])
+    }
+}
+
 impl From<HostError> for CliError {
     fn from(error: HostError) -> Self {
         Self::Hosts(vec![error])
+    }
+}
+
+impl From<Box<RecipeError>> for CliError {
+    fn from(error: Box<RecipeError>) -> Self {
+        match *error {
+            RecipeError::Refused { message, hint } => Self::from(Failure { hint, ..Failure::new(message) }),
+            _ => Self::Recipe(error),
+        }
     }
 }
 
@@ -70,6 +85,7 @@ impl CliError {
     fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
+            Self::Recipe(error) if matches!(**error, RecipeError::RefusedAt { .. }) => Exit::PutBack,
             Self::Configuration(_) | Self::Recipe(_) => Exit::Configuration,
             Self::Hosts(_) | Self::Preflight(_) => Exit::PutBack,
             Self::Locked { .. } => Exit::Locked,
@@ -80,8 +96,8 @@ impl CliError {
     /// The failures to show, each with its own hint.
     fn failures(&self) -> Vec<Failure> {
         match self {
-            Self::Hosts(errors) => errors.iter().cloned().map(Failure::from).collect(),
-            Self::Preflight(failure) => vec![failure.clone()],
+            Self::Hosts(errors) => errors.iter().map(unusable).collect(),
+            Self::Preflight(failures) => failures.clone(),
             Self::Usage { message, hint } => {
                 let mut failure = Failure::new(message);
                 failure.hint.clone_from(hint);
@@ -92,6 +108,14 @@ impl CliError {
             Self::Configuration(_) | Self::Recipe(_) => Vec::new(),
         }
     }
+}
+
+/// A host that nothing can be done about now can be gone without.
+fn unusable(error: &HostError) -> Failure {
+    let failure = Failure::from(error.clone());
+    let (HostError::Unreachable { host, .. } | HostError::NoEngine { host, .. }) = error else { return failure };
+    let next = failure.hint.clone().unwrap_or_default();
+    failure.hint(format!("{next}; or go on without it: `--without {host}`"))
 }
 
 fn locked(environment: &str, holder: Option<&LockHolder>) -> Failure {

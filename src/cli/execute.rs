@@ -9,7 +9,8 @@ use super::{
     confirm::confirm,
     deploy::How,
     images, lock,
-    perform::{Performance, perform},
+    perform::{Performance, finish, perform},
+    preflight,
     prepare::{self, Ready, Request},
     reporting::Reporting,
     saved,
@@ -35,7 +36,7 @@ pub struct Order {
 }
 
 pub async fn run(project: Project, order: Order, global: &Global) -> Result<Exit, CliError> {
-    let (session, operator) = connect(project).await?;
+    let (session, operator) = connect(project.leave_out(&order.how.without)?).await?;
     let done = carry_out(&session, operator, &order, Reporting::start(global)).await;
     session.close().await;
     done
@@ -54,8 +55,9 @@ async fn carry_out(
 ) -> Result<Exit, CliError> {
     let Order { what, request, rebuild, how } = order;
     let run = prepare::new_run();
-    // Building needs no lock and may take long; that another run has it is said before.
-    let ((), images) = tokio::try_join!(
+    // Building needs no lock and may take long; that another run has it, or that a host has no room, is said before.
+    let ((), (), images) = tokio::try_join!(
+        preflight::check(session),
         lock::look(session, &run, what, how.wait),
         prepare::images(session, &operator, request, *rebuild, reporting.events()),
     )?;
@@ -69,7 +71,7 @@ async fn carry_out(
             let shown = prepare::plan(session, &images, request, &run).await?;
             reporting.plan(&shown.plan, &shown.log).await;
             if shown.plan.is_empty() {
-                return Ok(Exit::Done);
+                return Ok(finish(session, &shown.plan, run, None, reporting).await);
             }
             if !confirm("Do it?", what)? {
                 return Ok(Exit::Cancelled);

@@ -8,7 +8,7 @@ use stdlib::{
     model::{HostName, Span},
 };
 
-use super::{CliError, Exit, Global, project, session::Session};
+use super::{CliError, Exit, Global, last_line::LastLine, project, session::Session};
 
 /// Show the containers' logs, merged over hosts by time
 #[derive(Debug, clap::Args)]
@@ -40,6 +40,7 @@ struct Line {
 }
 
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
+    let last = LastLine::start(global);
     let since = args.since.as_deref().map(parse_since).transpose()?;
     let project = project::load(global).await?;
     let service = args.service.as_deref().map(|name| project.service(name)).transpose()?;
@@ -88,6 +89,7 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
         lines.sort_by(|a, b| a.logged.time.cmp(&b.logged.time));
         lines.iter().filter(|line| keep(line)).for_each(|line| print(line, global));
     }
+    last.print(Exit::Done, None, &session.hosts);
     session.close().await;
     Ok(Exit::Done)
 }

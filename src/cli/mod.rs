@@ -1,6 +1,7 @@
 //! The command line: one file for each command, whose `Args`' comments are its help.
 
 mod ca;
+mod cancel;
 mod check;
 mod commit;
 mod completions;
@@ -12,11 +13,13 @@ mod execute;
 mod identity;
 mod images;
 mod init;
+mod last_line;
 mod lock;
 mod logs;
 mod perform;
 mod pipeline;
 mod plan;
+mod preflight;
 mod prepare;
 mod project;
 mod recipe;
@@ -76,7 +79,7 @@ pub struct Global {
     /// Say more: the steps of a plan, the requests to hosts
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Say nothing but errors and results
+    /// Say nothing but errors and results: of a plan how much it would do, of a run how it ended
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }

@@ -7,10 +7,9 @@ use stdlib::{
     model::{Route, RunId, Tls},
     plan::Plan,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    CliError, Exit,
+    CliError, Exit, cancel,
     prepare::{Ready, author},
     reporting::Reporting,
     session::Session,
@@ -92,40 +91,24 @@ impl Performance {
             limit: self.limit,
             timing: Timing::default(),
             decode: engine::library(),
-            cancel: cancelled_by_the_user(),
+            cancel: cancel::by_the_user(),
             events: reporting.events().clone(),
         })
     }
-}
-
-/// The first Ctrl-C lets the run put everything back; the second ends at once.
-fn cancelled_by_the_user() -> CancellationToken {
-    let cancel = CancellationToken::new();
-    let token = cancel.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("cancelled: putting everything back; Ctrl-C again ends at once");
-            token.cancel();
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(Exit::Cancelled as i32);
-            }
-        }
-    });
-    cancel
 }
 
 /// Shows how it ended, and gives the exit code.
 pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<Ended>, reporting: Reporting) -> Exit {
     let outcome = ended.as_ref().map_or(Outcome::Done, |ended| ended.outcome);
     let exit = match outcome {
-        Outcome::Done => Exit::Done,
+        Outcome::Done | Outcome::Undone => Exit::Done,
         Outcome::PutBack => Exit::PutBack,
         Outcome::Left => Exit::Left,
         Outcome::Cancelled => Exit::Cancelled,
     };
     let (failures, left) = ended.map(|ended| (ended.failures, ended.left)).unwrap_or_default();
     let summary = Summary {
-        run,
+        run: Some(run),
         outcome,
         release: plan.release.as_ref().map(|release| release.id.clone()),
         urls: if outcome == Outcome::Done { urls(&session.project, plan) } else { Vec::new() },

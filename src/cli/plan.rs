@@ -5,12 +5,16 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use anyhow::Context as _;
 use stdlib::image::Rebuild;
 
-use super::{CliError, Exit, Global, deploy::argument, execute::connect, pipeline, prepare, reporting::Reporting};
+use super::{
+    CliError, Exit, Global, deploy::argument, execute::connect, last_line::LastLine, pipeline, prepare,
+    reporting::Reporting,
+};
 
 /// Show what would happen, without changing a host
 ///
 /// Builds what has changed on this machine, reads the hosts, and shows what each service goes from and to on each host:
-/// `+` create, `±` replace without a gap, `∓` replace with a gap, `-` remove, `>` run, `=` nothing.
+/// `+` create, `±` replace without a gap, `∓` replace with a gap, `-` remove, `>` run, `=` nothing. With `-q` only how many
+/// of each.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A pipeline of stagecraft.yml, or a recipe
@@ -28,6 +32,7 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
+    let last = LastLine::start(global);
     let pipeline = pipeline::find(global, &args.pipeline).await?;
     let given: BTreeMap<String, String> = args.given.iter().cloned().collect();
     let request = pipeline.request(given)?;
@@ -49,7 +54,8 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     reporting.finish().await;
     let nothing = ready.plan.is_empty();
     let exit = if args.check && !nothing { Exit::Changes } else { Exit::Done };
-    if let (Some(file), false) = (&args.out, nothing) {
+    last.print(exit, ready.plan.release.as_ref().map(|release| release.id.clone()), &session.hosts);
+    if let (Some(file), false, false) = (&args.out, nothing, global.quiet) {
         eprintln!("saved; run it: `stagecraft deploy --plan {}`", file.display());
     }
     Ok(exit)

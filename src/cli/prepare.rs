@@ -1,6 +1,10 @@
 //! From a project to a plan: connect, build, read facts, evaluate the recipe.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use stdlib::{
@@ -55,14 +59,21 @@ pub async fn images(
         return Ok(Images::Live);
     }
     let (key, name) = (Key::root().child("build"), "build".to_owned());
-    events.send(Event::StepStarted { key: key.clone(), name: name.clone() });
-    let began = Instant::now();
+    // Where nothing is built there is no such step.
+    let began = OnceLock::new();
     let say = |text: &str| {
+        began.get_or_init(|| {
+            events.send(Event::StepStarted { key: key.clone(), name: name.clone() });
+            Instant::now()
+        });
         events.send(Event::Progress { key: key.clone(), host: None, text: text.to_owned() });
     };
     let built = images::build(&session.project, &session.hosts, operator, rebuild, &say).await;
-    let outcome = if built.is_ok() { StepOutcome::Ok } else { StepOutcome::Failed };
-    events.send(Event::StepEnded { key: key.clone(), name, outcome, seconds: Seconds(began.elapsed()) });
+    if let Some(began) = began.get() {
+        let outcome = if built.is_ok() { StepOutcome::Ok } else { StepOutcome::Failed };
+        let seconds = Seconds(began.elapsed());
+        events.send(Event::StepEnded { key: key.clone(), name: name.clone(), outcome, seconds });
+    }
     Ok(Images::Built(built?))
 }
 
@@ -72,10 +83,14 @@ pub async fn plan(session: &Session, images: &Images, request: &Request, run: &R
     let project = &session.project;
     facts.check_home(&project.topology.home)?;
     let identity = identity::of(project, &facts)?;
-    let application = match images {
+    let mut application = match images {
         Images::Built(built) => project.application(&built.services, &identity.key),
         Images::Live => live(project, &facts)?.application.clone(),
     };
+    application.leave_out(&project.without).map_err(|service| {
+        Failure::new(format!("service {service} runs on no other host"))
+            .hint("place it on another one with `on` in stagecraft.yml, or wait for the host")
+    })?;
     let release = release(project, &facts, application, run);
     let inputs = Inputs {
         topology: Arc::new(project.topology.clone()),
@@ -129,13 +144,18 @@ fn release(project: &Project, facts: &Facts, application: Application, run: &Run
         run: run.clone(),
         created: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         author: author(),
+        without: project.without.clone(),
         application,
     }
 }
 
 /// `user@machine`.
 pub fn author() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
+    let named =
+        ["USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    // Services and containers have no such variables.
+    let listed = || uzers::get_current_username().map(|name| name.to_string_lossy().into_owned());
+    let user = named.or_else(listed).unwrap_or_else(|| format!("uid-{}", uzers::get_current_uid()));
     let machine = std::fs::read_to_string("/etc/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     format!("{user}@{}", machine.as_deref().map_or("unknown", str::trim))
 }

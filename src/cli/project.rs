@@ -33,6 +33,21 @@ impl Project {
         found.ok_or_else(|| unknown("host", name, hosts.iter().map(|host| host.name.as_str())))
     }
 
+    /// The project without these hosts, as if stagecraft.yml did not have them.
+    pub fn leave_out(mut self, names: &[String]) -> Result<Self, CliError> {
+        let names = names.iter().map(|name| Ok(self.host(name)?.name.clone()));
+        let without: Vec<HostName> = names.collect::<Result<_, CliError>>()?;
+        if without.contains(&self.topology.home) {
+            return Err(CliError::usage(
+                format!("{} is the environment's home: its lock and its live release are there", self.topology.home),
+                "wait for it; or make another host the home, with `state: HOST` in stagecraft.yml",
+            ));
+        }
+        self.topology.hosts.retain(|host| !without.contains(&host.name));
+        self.without = without;
+        Ok(self)
+    }
+
     /// The host that `--host` names, where it does.
     pub fn optional_host(&self, name: Option<&str>) -> Result<Option<HostName>, CliError> {
         Ok(name.map(|name| self.host(name)).transpose()?.map(|host| host.name.clone()))

@@ -7,8 +7,9 @@ use std::{
 };
 
 use serde_json::json;
+use stdlib::host::Hosts;
 
-use super::{CliError, Exit, Global, table};
+use super::{CliError, Exit, Global, last_line::LastLine, table};
 use crate::recipe::{self, Recipe};
 
 /// What `recipe new` writes.
@@ -65,6 +66,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
 }
 
 fn list(global: &Global) -> Result<(), CliError> {
+    let last = LastLine::start(global);
     let recipes = recipe::list(&global.directory)?;
     if global.json {
         for recipe in &recipes {
@@ -75,11 +77,12 @@ fn list(global: &Global) -> Result<(), CliError> {
                 })
             );
         }
+        last.print(Exit::Done, None, &Hosts::default());
         return Ok(());
     }
     let from = |recipe: &Recipe| recipe.path.as_ref().map_or("built-in".to_owned(), |path| path.display().to_string());
     let row = |recipe: &Recipe| vec![recipe.name.clone(), from(recipe), recipe.summary().to_owned()];
-    table::print(&["RECIPE", "FROM", ""], &recipes.iter().map(row).collect::<Vec<_>>());
+    table::print_wrapped(&["RECIPE", "FROM", ""], &recipes.iter().map(row).collect::<Vec<_>>());
     Ok(())
 }
 

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use super::{CliError, Exit, Global, project, session::Session, table};
+use super::{CliError, Exit, Global, last_line::LastLine, project, session::Session, table};
 
 /// List the releases that are kept, the live one marked
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
 pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
+    let last = LastLine::start(global);
     let session = Session::connect(project::load(global).await?).await?;
     let facts = session.facts().await?;
     let home = &session.project.topology.home;
@@ -47,5 +48,6 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
             table::print(&["RELEASE", "", "CREATED", "BY"], &rows);
         }
     }
+    last.print(Exit::Done, releases.first().map(|release| release.id.clone()), &session.hosts);
     Ok(Exit::Done)
 }

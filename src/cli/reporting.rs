@@ -38,9 +38,16 @@ impl Following {
     }
 }
 
+impl Format {
+    /// What the command line asks for.
+    pub(super) fn of(global: &Global) -> Self {
+        if global.json { Self::Json } else { Self::Human }
+    }
+}
+
 impl Reporting {
     pub fn start(global: &Global) -> Self {
-        let format = if global.json { Format::Json } else { Format::Human };
+        let format = Format::of(global);
         let detail = match (global.quiet, global.verbose) {
             (true, _) => Detail::Quiet,
             (_, true) => Detail::Verbose,
@@ -63,7 +70,6 @@ impl Reporting {
         let reporter = self.following.take().expect("it ends only with the command").end().await;
         match (self.format, self.detail) {
             (Format::Json, _) => println!("{}", json!({ "type": "plan", "version": event::VERSION, "plan": plan })),
-            (Format::Human, Detail::Quiet) => {}
             (Format::Human, _) => print_plan(plan, self.detail),
         }
         self.following = Some(Following::of(reporter));

@@ -75,7 +75,7 @@ impl Order<'_> {
 }
 
 pub async fn go_on(order: &Order<'_>, global: &Global) -> Result<Exit, CliError> {
-    let (session, operator) = connect(project::load(global).await?).await?;
+    let (session, operator) = connect(project::load(global).await?.leave_out(&order.how.without)?).await?;
     let done = carry_out(&session, operator, order, Reporting::start(global)).await;
     session.close().await;
     done
@@ -172,22 +172,17 @@ impl Kept<'_> {
     }
 
     async fn read(&self, run: &RunId) -> Result<(Plan, History), CliError> {
-        match RunDirectory::open(&self.directory, run) {
-            Ok(directory) => {
-                let plan = directory.plan().map_err(anyhow::Error::from)?;
-                Ok((plan, directory.history().map_err(anyhow::Error::from)?))
-            }
-            Err(_) => {
-                let bundle = self.bundle(run).await?.ok_or_else(|| unknown(run))?;
-                let plan =
-                    parse_plan(&bundle.plan, "the plan on the home host".as_ref()).map_err(anyhow::Error::from)?;
-                let history = History::read(&bundle.journal).map_err(|broken| {
-                    Failure::new(format!("the journal of run {run} on the home host, {broken}"))
-                        .hint("start anew: `stagecraft deploy`")
-                })?;
-                Ok((plan, history))
-            }
+        if let Ok(directory) = RunDirectory::open(&self.directory, run) {
+            let plan = directory.plan().map_err(anyhow::Error::from)?;
+            return Ok((plan, directory.history().map_err(anyhow::Error::from)?));
         }
+        let bundle = self.bundle(run).await?.ok_or_else(|| unknown(run))?;
+        let plan = parse_plan(&bundle.plan, "the plan on the home host".as_ref()).map_err(anyhow::Error::from)?;
+        let history = History::read(&bundle.journal).map_err(|broken| {
+            Failure::new(format!("the journal of run {run} on the home host, {broken}"))
+                .hint("start anew: `stagecraft deploy`")
+        })?;
+        Ok((plan, history))
     }
 
     /// The run's directory, up to date: under the lock.

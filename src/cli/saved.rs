@@ -37,7 +37,7 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
     if how.consent() == Consent::Ask && !confirm("Do it?", "deploy")? {
         return Ok(Exit::Cancelled);
     }
-    let (session, operator) = connect(project).await?;
+    let (session, operator) = connect(project.leave_out(&how.without)?).await?;
     let done = async {
         let run = prepare::new_run();
         let guard = lock::take(&session, &run, "deploy", how.wait).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use stdlib::{
     facts::{self, Facts},
-    host::{self, Host, Hosts},
+    host::{self, Host, HostError, Hosts},
     model::HostName,
 };
 
@@ -21,16 +21,22 @@ pub struct Session {
 impl Session {
     /// Connects to all hosts at once. When some fail, all their errors are shown and the rest is let go.
     pub async fn connect(project: Project) -> Result<Self, CliError> {
-        let settings = &project.topology.hosts;
-        let connected = join_all(settings.iter().map(host::connect)).await;
-        let (hosts, errors): (Vec<_>, Vec<_>) = connected.into_iter().partition(Result::is_ok);
-        let hosts = Hosts::new(hosts.into_iter().filter_map(Result::ok).collect());
-        let session = Self { project, hosts };
+        let (session, errors) = Self::connect_to_some(project).await;
         if errors.is_empty() {
             return Ok(session);
         }
         session.close().await;
-        Err(CliError::Hosts(errors.into_iter().filter_map(Result::err).collect()))
+        Err(CliError::Hosts(errors))
+    }
+
+    /// Connects to the hosts that can be reached. The session's project has only these; why the others cannot stands beside it.
+    pub async fn connect_to_some(mut project: Project) -> (Self, Vec<HostError>) {
+        let settings = &project.topology.hosts;
+        let connected = join_all(settings.iter().map(host::connect)).await;
+        let (hosts, errors): (Vec<_>, Vec<_>) = connected.into_iter().partition(Result::is_ok);
+        let hosts = Hosts::new(hosts.into_iter().filter_map(Result::ok).collect());
+        project.topology.hosts.retain(|host| hosts.get(&host.name).is_some());
+        (Self { project, hosts }, errors.into_iter().filter_map(Result::err).collect())
     }
 
     /// A host that the facts or the topology name.

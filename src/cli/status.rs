@@ -4,22 +4,42 @@ use serde_json::json;
 use stdlib::{
     facts::{ContainerFact, Facts, HostFacts},
     ingress,
+    model::HostName,
 };
 
-use super::{CliError, Exit, Global, project, session::Session, table};
+use super::{CliError, Exit, Global, last_line::LastLine, project, session::Session, table};
 
 /// Show what runs where, by the hosts' own account
+///
+/// Hosts that cannot be reached are named on stderr, and those that the live release was put live without.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
 pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
-    let session = Session::connect(project::load(global).await?).await?;
+    let last = LastLine::start(global);
+    let (session, errors) = Session::connect_to_some(project::load(global).await?).await;
+    if session.hosts.iter().next().is_none() {
+        return Err(CliError::Hosts(errors));
+    }
     let facts = session.facts().await?;
     if global.json {
         print_json(&facts);
     } else {
         print(&session, &facts);
     }
+    let live = facts.live(&session.project.topology.home);
+    for error in &errors {
+        eprintln!("{error}");
+    }
+    if let Some(release) = live.filter(|release| !release.without.is_empty()) {
+        let hosts: Vec<&str> = release.without.iter().map(HostName::as_str).collect();
+        eprintln!(
+            "release {} was put live without {}; `stagecraft deploy` brings it there",
+            release.id,
+            hosts.join(", ")
+        );
+    }
+    last.print(Exit::Done, live.map(|release| release.id.clone()), &session.hosts);
     session.close().await;
     Ok(Exit::Done)
 }

@@ -101,8 +101,16 @@ impl Draft {
             ingress: self.ingress,
             retain: self.retain,
         };
-        let project =
-            Project { directory, topology, compose: self.compose, pipelines: self.pipelines, model, placed, values };
+        let project = Project {
+            directory,
+            topology,
+            without: Vec::new(),
+            compose: self.compose,
+            pipelines: self.pipelines,
+            model,
+            placed,
+            values,
+        };
         findings.errors.is_empty().then_some(project)
     }
 }

@@ -9,7 +9,11 @@ use std::{
 use stdlib::{
     compose::{ComposeCli, Model},
     image::BuildRequest,
-    model::{Application, Image, KeyedHash, Route, SecretKey, Service, ServiceName, Tls, Topology, Values},
+    ingress,
+    model::{
+        Application, HostName, Image, IngressProvider, KeyedHash, Route, SecretKey, Service, ServiceName, Tls,
+        Topology, Values,
+    },
 };
 
 use super::{
@@ -28,7 +32,10 @@ use super::{
 pub struct Project {
     /// The directory of stagecraft.yml, absolute.
     pub directory: PathBuf,
+    /// Without the hosts in `without`.
     pub topology: Topology,
+    /// Hosts of the file that the command goes without.
+    pub without: Vec<HostName>,
     pub compose: ComposeCli,
     pub pipelines: Vec<Pipeline>,
     pub(super) model: Model,
@@ -45,6 +52,22 @@ impl Project {
     /// Whether any service has a route, and so the hosts an ingress.
     pub fn has_routes(&self) -> bool {
         self.placed.values().any(|placed| placed.route.is_some())
+    }
+
+    /// The ports of this host that services publish, and that the ingress listens on, each with who does.
+    pub fn ports_on(&self, host: &HostName) -> BTreeMap<u16, String> {
+        let here = self.placed.iter().filter(|(_, placed)| placed.hosts.contains(host));
+        let mut ports = BTreeMap::new();
+        for (name, placed) in here {
+            let published = self.model.services[name].definition.ports.iter().filter(|port| port.protocol == "tcp");
+            let fixed = published.filter_map(|port| port.fixed()?.parse().ok());
+            ports.extend(fixed.map(|port| (port, format!("service {name}"))));
+            if placed.route.is_some() && self.topology.ingress.provider != IngressProvider::None {
+                let settings = &self.topology.ingress;
+                ports.extend([settings.http, settings.https].map(|port| (port, ingress::CONTAINER.to_owned())));
+            }
+        }
+        ports
     }
 
     /// What has to be built or found before there is an application.

@@ -54,7 +54,10 @@ fn one(severity: Severity, diagnostic: &Diagnostic) -> String {
     let number = position.map_or(String::new(), |position| position.line.to_string());
     let gutter = " ".repeat(number.len());
     let place = position.map_or(file.clone(), |position| format!("{file}:{}:{}", position.line, position.column));
-    let _ = writeln!(text, "{gutter}{} {place}", "-->".blue());
+    // A message that names the file itself says it once.
+    if position.is_some() || !message.contains(&file) {
+        let _ = writeln!(text, "{gutter}{} {place}", "-->".blue());
+    }
     if let Some(excerpt) = Excerpt::of(diagnostic) {
         let bar = "|".blue().to_string();
         let _ = writeln!(text, "{gutter} {bar}");
@@ -175,6 +178,12 @@ error: unknown key `rout`
     fn a_mistake_without_a_place_names_the_file() {
         let mistakes = [Diagnostic::of_file("compose.yaml", "no\nmore"), Diagnostic::of_file("x", "y")];
         assert_eq!(plain(&mistakes), "error: no\n  more\n--> compose.yaml\n\nerror: y\n--> x\n\n2 errors\n");
+    }
+
+    #[test]
+    fn a_file_that_the_message_names_is_not_named_again() {
+        let mistake = Diagnostic::of_file("stagecraft.yml", "there is no stagecraft.yml in /srv/shop");
+        assert_eq!(plain(&[mistake]), "error: there is no stagecraft.yml in /srv/shop\n\n1 error\n");
     }
 
     #[test]

@@ -125,6 +125,8 @@ pub enum UndoReason {
     Cancelled,
     /// A resumed run had begun to go backwards.
     Resumed,
+    /// A person wants it to.
+    Asked,
 }
 
 /// A duration, in JSON as seconds with three decimals, for people with one.

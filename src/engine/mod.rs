@@ -296,7 +296,9 @@ impl Run {
             return Passage::Stopped;
         }
         let mut because = UndoReason::Resumed;
-        if heading == Heading::Back {
+        let asked = heading == Heading::Back || history.asked_back();
+        if asked {
+            because = UndoReason::Asked;
             self.course.stop();
         } else if !history.turned_back() {
             if self.walk(&self.plan.root, Way::Forward).await == Walked::Done {
@@ -310,14 +312,15 @@ impl Run {
             }
             self.undo(&self.plan.root, Stays::default()).await;
         }
-        Passage::Stopped
+        if asked { Passage::Back } else { Passage::Stopped }
     }
 
     /// Writes how the run ended and lets the lock go. A run that was cut off has no end: it can be resumed.
     async fn finish(&mut self, passage: Passage, left: &[Left]) -> Outcome {
         let outcome = match passage {
             Passage::Through => Outcome::Done,
-            Passage::Stopped if !left.is_empty() => Outcome::Left,
+            Passage::Stopped | Passage::Back if !left.is_empty() => Outcome::Left,
+            Passage::Back => Outcome::Undone,
             Passage::Stopped if self.course.cancelled() || self.course.failures().is_empty() => Outcome::Cancelled,
             Passage::Stopped => Outcome::PutBack,
         };
@@ -337,9 +340,11 @@ impl Run {
     }
 }
 
-/// Whether the plan was run to its end.
+/// How far the plan was run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Passage {
     Through,
     Stopped,
+    /// It went back because a person wanted it to.
+    Back,
 }

@@ -15,6 +15,8 @@ pub enum Outcome {
     Left,
     /// It was cancelled; everything is as it was before.
     Cancelled,
+    /// A person had it go back; everything is as it was before.
+    Undone,
 }
 
 impl Outcome {
@@ -25,6 +27,7 @@ impl Outcome {
             Self::PutBack => "failed, put back",
             Self::Left => "failed, something left",
             Self::Cancelled => "cancelled, put back",
+            Self::Undone => "undone",
         }
     }
 }

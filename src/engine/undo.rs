@@ -179,6 +179,12 @@ impl Run {
         failure.map_or(Inverted::Undone, Inverted::Failed)
     }
 
+    /// Whether nothing more can be done on the operation's host.
+    fn is_lost(&self, planned: &Planned) -> bool {
+        let host = planned.host.as_ref().and_then(|host| self.surroundings.hosts.get(host));
+        host.is_some_and(|host| host.is_lost())
+    }
+
     /// An inverse works also when it has run before, so it is tried again whatever its failure.
     async fn try_inverse(&self, planned: &Planned, state: &State) -> Result<(), Failure> {
         let output = match state {
@@ -199,7 +205,7 @@ impl Run {
                 }
             };
             match pauses.next() {
-                Some(pause) if self.may_act() => sleep(pause).await,
+                Some(pause) if self.may_act() && !self.is_lost(planned) => sleep(pause).await,
                 _ => return Err(Failure { host: failure.host.clone().or_else(|| planned.host.clone()), ..failure }),
             }
         }

@@ -29,7 +29,7 @@ pub struct Opening {
 
 /// A run's copy, brought up to date while the run is under way.
 pub struct Copy {
-    shelf: Arc<Place>,
+    place: Arc<Place>,
     audit: Mutex<Audit>,
     line: Line,
     /// Ends with the copy.
@@ -92,10 +92,10 @@ impl Copy {
                 (&place.file(JOURNAL), &place.journal()),
             ])
             .await?;
-        let shelf = Arc::new(place);
-        let followed = Arc::clone(&shelf);
+        let place = Arc::new(place);
+        let followed = Arc::clone(&place);
         let following = AbortOnDropHandle::new(tokio::spawn(async move { followed.follow().await }));
-        Ok(Self { shelf, audit: Mutex::new(audit), line, following: Mutex::new(Some(following)) })
+        Ok(Self { place, audit: Mutex::new(audit), line, following: Mutex::new(Some(following)) })
     }
 }
 
@@ -109,7 +109,7 @@ impl Mirror for Copy {
         let Line { run, who, what, release, slot, .. } = self.line.clone();
         let line = Line::new(Deed::Ended { outcome }, run, who, what);
         audit.append(Line { release, slot, ..line });
-        let shelf = &self.shelf;
-        shelf.write(&[(AUDIT_FILE, audit.text().as_bytes()), (&shelf.file(JOURNAL), &shelf.journal())]).await
+        let place = &self.place;
+        place.write(&[(AUDIT_FILE, audit.text().as_bytes()), (&place.file(JOURNAL), &place.journal())]).await
     }
 }

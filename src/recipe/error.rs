@@ -14,9 +14,15 @@ pub enum RecipeError {
     /// What was given with `--arg` does not fit what the recipe declares.
     #[error("recipe {recipe}: {message}")]
     Argument { recipe: String, file: PathBuf, message: String, help: Option<String> },
-    /// The script itself: a mistake in it, a limit it ran into, what the library refused, or its own `fail`.
+    /// The script itself: a mistake in it, a limit it ran into, or its own `fail`.
     #[error("{}", script.headline())]
     Script { script: Box<ScriptError> },
+    /// What a built-in recipe does cannot be, as the hosts are. Where it stands in the recipe is of no use to its user.
+    #[error("{message}")]
+    Refused { message: String, hint: Option<String> },
+    /// The same of a project's own recipe.
+    #[error("{}", script.headline())]
+    RefusedAt { script: Box<ScriptError> },
 }
 
 /// What is wrong in a script, where, and how it got there.
@@ -82,7 +88,8 @@ impl RecipeError {
             ),
             Self::Unreadable { path, .. } => plain(path.clone(), None),
             Self::Argument { file, help, .. } => plain(file.clone(), help.clone()),
-            Self::Script { script } => script.diagnostic(),
+            Self::Script { script } | Self::RefusedAt { script } => script.diagnostic(),
+            Self::Refused { hint, .. } => plain(PathBuf::from(super::find::FOLDER), hint.clone()),
         }
     }
 }

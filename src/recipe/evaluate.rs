@@ -112,7 +112,7 @@ impl Script {
         nouns::register(&mut engine, &state);
         let ended = engine.run_ast_with_scope(&mut Scope::new(), &ast).and_then(|()| state.refused());
         drop(engine);
-        let raised = |error: Raised| Box::<RecipeError>::from(trouble::of_running(&recipe, &ast, error, &catalog));
+        let raised = |error: Raised| Box::new(trouble::of_running(&recipe, &ast, error, &catalog));
         ended.map_err(raised)?;
         let state = Rc::into_inner(state).expect("the engine that shared it is gone");
         finish(state).map_err(raised)

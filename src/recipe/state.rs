@@ -135,7 +135,7 @@ impl State {
 
 pub fn of_plan_error(error: PlanError) -> Trouble {
     match error {
-        PlanError::Refused { message, hint } => Trouble::new(message).help(hint),
+        PlanError::Refused { message, hint } => Trouble::refusal(message).help(hint),
         PlanError::Options(_) | PlanError::Scope(_) => Trouble::new(error.to_string()),
     }
 }

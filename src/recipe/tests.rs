@@ -1,6 +1,9 @@
 //! Recipes evaluated: what they plan, and how they fail.
 
-use super::sample::{after, application, built_in, container, evaluated, inputs, logged, outline, planned, refused};
+use super::{
+    RecipeError,
+    sample::{after, application, built_in, container, evaluated, inputs, logged, outline, planned, refused},
+};
 
 #[test]
 fn structure_becomes_nodes() {
@@ -333,6 +336,16 @@ fn with_nothing_to_go_back_to_a_rollback_says_so() {
     assert_eq!(help.as_deref(), Some("`stagecraft deploy` makes the first"));
     let error = evaluated("release::restore(\"previous\");", after(&[application()]), &[]).unwrap_err();
     assert_eq!(error.to_string(), "recipes/own.rhai:1: there is no release to go back to: 1 c1 is the first");
+}
+
+#[test]
+fn what_the_hosts_rule_out_is_no_mistake_in_a_built_in_recipe() {
+    let error = built_in("rollback", after(&[application()]), &[]).unwrap_err();
+    let message = "there is no release to go back to: 1 c1 is the first".to_owned();
+    let hint = Some("deploy the older version from its files".to_owned());
+    assert_eq!(*error, RecipeError::Refused { message, hint });
+    let error = evaluated("release::restore(\"previous\");", after(&[application()]), &[]).unwrap_err();
+    assert!(matches!(*error, RecipeError::RefusedAt { .. }), "a project's own recipe shows its line");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use rhai::{AST, Dynamic, EvalAltResult, ParseError, ParseErrorType, Position};
 use super::{
     Recipe,
     catalog::{Catalog, Resolution},
-    error::ScriptError,
+    error::{RecipeError, ScriptError},
     limits,
     nearest::suggestion,
     syntax,
@@ -18,13 +18,27 @@ pub type Raised = Box<EvalAltResult>;
 /// What the library raises in a script: it travels as a runtime error, and Rhai adds the place of the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
+    pub cause: Cause,
     pub message: String,
     pub help: Option<String>,
 }
 
+/// Where what is wrong has to be put right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    Script,
+    /// The script is fine: what it asks for cannot be, as the hosts are.
+    Hosts,
+}
+
 impl Trouble {
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
+        Self { cause: Cause::Script, message: message.into(), help: None }
+    }
+
+    /// What the hosts as they are rule out.
+    pub fn refusal(message: impl Into<String>) -> Self {
+        Self { cause: Cause::Hosts, ..Self::new(message) }
     }
 
     /// With what to do instead, where that is known.
@@ -75,7 +89,7 @@ fn undefined(name: &str, catalog: &Catalog) -> (String, Option<String>) {
 
 /// A script that ended with an error.
 #[expect(clippy::boxed_local, reason = "Rhai's errors are boxed everywhere")]
-pub fn of_running(recipe: &Recipe, ast: &AST, raised: Raised, catalog: &Catalog) -> ScriptError {
+pub fn of_running(recipe: &Recipe, ast: &AST, raised: Raised, catalog: &Catalog) -> RecipeError {
     let mut calls = Vec::new();
     let mut place = Position::NONE;
     let mut error = *raised;
@@ -103,7 +117,20 @@ pub fn of_running(recipe: &Recipe, ast: &AST, raised: Raised, catalog: &Catalog)
     let (message, help) = explain(&error, catalog);
     let mut script = ScriptError::at(recipe, span(&recipe.source, position), message, help);
     script.calls = calls;
-    script
+    match cause(&error) {
+        Cause::Script => RecipeError::Script { script: Box::new(script) },
+        Cause::Hosts if recipe.path.is_none() => RecipeError::Refused { message: script.message, hint: script.help },
+        Cause::Hosts => RecipeError::RefusedAt { script: Box::new(script) },
+    }
+}
+
+fn cause(error: &EvalAltResult) -> Cause {
+    match error {
+        EvalAltResult::ErrorRuntime(value, _) => {
+            value.read_lock::<Trouble>().map_or(Cause::Script, |trouble| trouble.cause)
+        }
+        _ => Cause::Script,
+    }
 }
 
 fn call(name: &str, position: Position) -> String {

@@ -87,6 +87,7 @@ pub(super) fn undo(because: UndoReason) -> &'static str {
     match because {
         UndoReason::Failed => "it failed; putting back what was before",
         UndoReason::Cancelled => "cancelled; putting back what was before",
+        UndoReason::Asked => "putting back what was before",
         UndoReason::Resumed => "going on putting back what was before",
     }
 }

@@ -12,8 +12,12 @@ pub fn print_plan(plan: &Plan, detail: Detail) {
     anstream::print!("{}", render_plan(plan, detail));
 }
 
-/// What becomes of each service on each host, and how many of what; with [`Detail::Verbose`] every operation, too.
+/// What becomes of each service on each host, and how many of what; with [`Detail::Verbose`] every operation, too, with
+/// [`Detail::Quiet`] only how many.
 pub fn render_plan(plan: &Plan, detail: Detail) -> String {
+    if detail == Detail::Quiet {
+        return format!("{}\n", count(plan));
+    }
     let mut text = String::new();
     let release = plan.release.as_ref().map(|release| format!(", release {}", release.id)).unwrap_or_default();
     let _ = writeln!(text, "{} in {}: {}{release}", plan.project, plan.environment, plan.recipe);
@@ -217,6 +221,11 @@ operations, in order:
 1 to replace, 1 unchanged
 ";
         assert_eq!(rendered(&plan(), Detail::Verbose), expected);
+    }
+
+    #[test]
+    fn quiet_says_only_how_many() {
+        assert_eq!(rendered(&plan(), Detail::Quiet), "1 to replace, 1 unchanged\n");
     }
 
     #[test]

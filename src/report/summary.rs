@@ -1,4 +1,4 @@
-//! The end of a command that ran a plan.
+//! The end of a command.
 
 use std::fmt::Write;
 
@@ -14,9 +14,10 @@ use crate::engine::{Ended, Left, Outcome, event::Seconds};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    pub run: RunId,
+    /// The run, of a command that ran a plan.
+    pub run: Option<RunId>,
     pub outcome: Outcome,
-    /// The release that the run was for, when it was for one.
+    /// The release that the command was about, when it was about one.
     pub release: Option<ReleaseId>,
     /// Where the application can be reached.
     pub urls: Vec<String>,
@@ -33,7 +34,7 @@ impl Summary {
     /// How a run ended and what it has cost the hosts so far. `seconds` is the run's own duration.
     pub fn of(ended: Ended, run: RunId, release: Option<ReleaseId>, hosts: &Hosts, exit: u8) -> Self {
         Self {
-            run,
+            run: Some(run),
             outcome: ended.outcome,
             release,
             urls: Vec::new(),
@@ -69,8 +70,12 @@ impl Summary {
         let release = self.release.as_ref().map(|release| format!("release {release}"));
         let mut text = match (self.outcome, release) {
             (Outcome::Done, Some(release)) => format!("{} {} is live", "done:".green().bold(), release),
-            (Outcome::Done, None) => format!("{} run {}", "done:".green().bold(), self.run),
+            (Outcome::Done, None) => {
+                let run = self.run.as_ref().map(|run| format!(" run {run}")).unwrap_or_default();
+                format!("{}{run}", "done:".green().bold())
+            }
             (Outcome::PutBack, _) => format!("{} everything is as it was", "failed:".red().bold()),
+            (Outcome::Undone, _) => format!("{} everything is as it was before the run", "undone:".green().bold()),
             (Outcome::Cancelled, _) => format!("{} everything is as it was", "cancelled:".yellow().bold()),
             (Outcome::Left, _) => format!("{} see what is left", "not finished:".red().bold()),
         };
@@ -97,7 +102,7 @@ mod tests {
 
     fn summary(outcome: Outcome) -> Summary {
         Summary {
-            run: RunId::new("0199").unwrap(),
+            run: Some(RunId::new("0199").unwrap()),
             outcome,
             release: Some(ReleaseId { number: 12, commit: Some("3fa9c1b".into()), dirty: true }),
             urls: vec!["https://shop.example.com/".into()],

@@ -30,6 +30,13 @@ impl App {
     }
 
     pub fn empty(project: &str, places: &[lab::Place]) -> Self {
+        assert!(
+            project.starts_with("e2e-"),
+            "{project}: by this beginning the tests tell their projects from other people's"
+        );
+        for place in places {
+            place.refuse_others();
+        }
         let directory = tempfile::Builder::new().prefix(project).tempdir().expect("a directory");
         fs::copy(lab::labtool(), directory.path().join("app")).expect("labtool is in the lab's cache");
         for place in places {

@@ -144,19 +144,20 @@ fn no_permission_on_the_engines_socket() {
     assert!(same.stdout.contains("nothing to do"), "{}", same.stdout);
 }
 
+// spec: run.preflight
 #[test]
 fn a_port_in_use() {
     let app = App::web("e2e-bad-port", &[Place::Host(1)], HTTP);
-    lab::ssh(1, "docker network create e2e-bad-port-blocker >/dev/null; true");
-    let holder = std::process::Command::new("true").status().expect("true runs");
-    assert!(holder.success());
     lab::ssh(
         1,
         &format!(
             "nohup perl -MIO::Socket::INET -e 'my $s=IO::Socket::INET->new(LocalPort=>{HTTP},Listen=>1,ReuseAddr=>1) or die; sleep 60' >/dev/null 2>&1 </dev/null & echo $! >/run/e2e-port.pid; sleep 0.3"
         ),
     );
+    // It is seen before anything is built.
+    app.write("Dockerfile", "FROM scratch\nCOPY missing /\n");
     let ran = stagecraft(app.path(), &["deploy", "--yes"]).exits(5);
+    app.version("v1");
     assert!(ran.stderr.contains(&HTTP.to_string()) && ran.stderr.contains("h1"), "{}", ran.stderr);
     lab::ssh(1, "kill $(cat /run/e2e-port.pid)");
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);

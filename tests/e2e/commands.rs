@@ -69,6 +69,12 @@ fn events_runs_and_status() {
     for word in ["h1", "web", "running", "in", "release 1"] {
         assert!(status.contains(word), "`{word}` is not in:\n{status}");
     }
+    for args in [&["status"][..], &["releases"], &["plan"], &["logs"]] {
+        let summary = stagecraft(app.path(), &[args, &["--json"]].concat()).exits(0).summary();
+        assert_eq!((&summary["outcome"], &summary["exit"]), (&"done".into(), &0.into()), "{args:?}: {summary:#}");
+        assert!(summary["hosts"]["h1"]["requests"].as_u64().expect("a number") > 0, "{args:?}: {summary:#}");
+    }
+    assert_eq!(stagecraft(app.path(), &["plan", "-q"]).exits(0).stdout, "nothing to do: 1 unchanged\n");
 }
 
 // spec: cli.help

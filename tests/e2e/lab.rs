@@ -71,7 +71,7 @@ fn text(output: Output, command: &str) -> String {
 }
 
 /// Where containers run in a test: this machine's engine, or hosts of the lab.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub enum Place {
     Here,
     Host(u8),
@@ -97,15 +97,38 @@ impl Place {
         ))
     }
 
-    /// Removes what a test's project has made.
+    /// Removes what a test's project has made, and the ingress, which is the tests' own where they run. One that serves a
+    /// project of somebody's stays, and loses only the test's.
     pub fn clean(self, project: &str) {
         self.sh(&format!(
             "ids=$(docker ps -aq --filter name=^{project}); [ -z \"$ids\" ] || docker rm -f $ids >/dev/null; \
+             if [ -n \"$({OTHERS})\" ]; then rm -f {APPS}/{project}.json {APPS}/{project}.cfg; else \
              ids=$(docker ps -aq --filter name=^stagecraft-ingress$); [ -z \"$ids\" ] || docker rm -f $ids >/dev/null; \
-             rm -rf /var/lib/stagecraft; \
+             rm -rf /var/lib/stagecraft/ingress; rmdir /var/lib/stagecraft 2>/dev/null; \
+             docker network rm stagecraft-ingress >/dev/null 2>&1; fi; \
              ids=$(docker volume ls -q --filter name=^{project}); [ -z \"$ids\" ] || docker volume rm $ids >/dev/null; \
-             ids=$(docker network ls -q --filter name=^{project}); [ -z \"$ids\" ] || docker network rm $ids >/dev/null; \
-             docker network rm stagecraft-ingress >/dev/null 2>&1 || :"
+             ids=$(docker network ls -q --filter name=^{project}); [ -z \"$ids\" ] || docker network rm $ids >/dev/null"
         ));
     }
+
+    /// Ends the test before it does anything where the ingress serves projects that are no test's: it would go with them.
+    #[track_caller]
+    pub fn refuse_others(self) {
+        let others = self.sh(OTHERS);
+        let others: Vec<&str> = others.lines().collect();
+        assert!(
+            others.is_empty(),
+            "the ingress of {self:?} serves {}, and this test would replace it; run it on another machine, or end that \
+             ingress, and with it these routes until they are deployed again: \
+             `docker rm -f stagecraft-ingress && rm -r /var/lib/stagecraft/ingress`",
+            others.join(", ")
+        );
+    }
 }
+
+/// Where the ingress has a file for each project.
+const APPS: &str = "/var/lib/stagecraft/ingress/config/apps";
+
+/// Lists the projects of the ingress that are no test's, as scripts/test.sh does.
+const OTHERS: &str = "for app in /var/lib/stagecraft/ingress/config/apps/*.json; do [ ! -e \"$app\" ] || basename \"$app\" .json; \
+                      done | sed '/^e2e-/d'";

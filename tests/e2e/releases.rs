@@ -57,11 +57,25 @@ fn a_rollback_brings_its_own_configuration() {
     assert!(environment_of().contains("GREETING=first-value"));
     assert_eq!(App::version_on(2, HTTP), "v1");
     let releases = stagecraft(app.path(), &["releases", "--json"]).exits(0).stdout;
-    assert_eq!(releases.lines().count(), 3, "{releases}");
+    assert_eq!(releases.matches("\"type\":\"release\"").count(), 3, "{releases}");
     assert!(releases.lines().next().expect("a line").contains("\"number\":1"), "{releases}");
     stagecraft(app.path(), &["rollback", "2", "--yes"]).exits(0);
     assert!(environment_of().contains("GREETING=second-value"));
-    stagecraft(app.path(), &["rollback", "99", "--yes"]).exits(3);
+    stagecraft(app.path(), &["rollback", "99", "--yes"]).exits(5);
+}
+
+// spec: cli.exit-codes
+#[test]
+fn with_nothing_to_go_back_to() {
+    let app = App::web("e2e-first", &[Place::Host(1)], HTTP);
+    let refused = stagecraft(app.path(), &["rollback", "--yes"]).exits(5);
+    assert!(refused.stderr.contains("has no release to go back from"), "{}", refused.stderr);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    let before = app.snapshot();
+    let refused = stagecraft(app.path(), &["rollback", "--yes"]).exits(5);
+    assert!(refused.stderr.starts_with("error: there is no release to go back to: 1"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("-->") && !refused.stderr.contains("recipe"), "{}", refused.stderr);
+    assert_eq!(app.snapshot(), before);
 }
 
 // spec: plan.secrets

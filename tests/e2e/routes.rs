@@ -52,9 +52,28 @@ fn by_host_and_path_whole_segments_longest_first() {
         ),
     );
     let before = app.snapshot();
-    let refused = stagecraft(other.path(), &["deploy", "--yes"]).exits(3);
+    let refused = stagecraft(other.path(), &["deploy", "--yes"]).exits(5);
     assert!(refused.stderr.contains("app.test") && refused.stderr.contains("e2e-routes"), "{}", refused.stderr);
     assert_eq!(app.snapshot(), before);
+}
+
+#[test]
+fn other_ports_are_refused_although_nothing_else_differs() {
+    let app = App::web("e2e-ports", &[Place::Host(1)], HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    let manifest = app.read("stagecraft.yml");
+    app.write("stagecraft.yml", &manifest.replace(&format!("http: {HTTP},"), "http: 8690,"));
+    let before = app.snapshot();
+    for args in [&["plan"][..], &["deploy", "--yes"]] {
+        let refused = stagecraft(app.path(), args).exits(5);
+        let (is, wanted) = (format!("listens on ports {HTTP} and {HTTPS}"), format!("not on 8690 and {HTTPS}"));
+        assert!(refused.stderr.contains(&is) && refused.stderr.contains(&wanted), "{}", refused.stderr);
+        assert!(refused.stderr.contains("docker rm -f stagecraft-ingress"), "{}", refused.stderr);
+    }
+    assert_eq!(app.snapshot(), before);
+    app.write("stagecraft.yml", &manifest);
+    let same = stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    assert!(same.stdout.contains("nothing to do"), "{}", same.stdout);
 }
 
 // spec: ingress.tls-internal

@@ -3,26 +3,28 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{CliError, Exit, Global, project, table},
+    super::{CliError, Exit, Global, last_line::LastLine, project, table},
     home::Home,
 };
 use crate::mirror::{Deed, Line};
 
 pub async fn run(global: &Global) -> Result<Exit, CliError> {
+    let last = LastLine::start(global);
     let home = Home::connect(&project::load(global).await?).await?;
     let lines = home.audit().await;
     home.close().await;
     let lines = lines?;
     if global.json {
         for line in &lines {
-            table::say(&as_json(line).to_string());
+            table::say(&format!("{}\n", as_json(line)));
         }
     } else if lines.is_empty() {
-        table::say("no run yet; `stagecraft deploy` makes the first");
+        table::say("no run yet; `stagecraft deploy` makes the first\n");
     } else {
         let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
         table::print(&["TIME", "WHO", "WHAT", "RELEASE", "DEED", "RUN"], &rows);
     }
+    last.print(Exit::Done, None, &home.hosts());
     Ok(Exit::Done)
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use owo_colors::OwoColorize;
 use stdlib::{
     failure::Failure,
-    host::{self, Host, LockHolder, Locked},
+    host::{self, Host, Hosts, LockHolder, Locked},
     model::{HostSettings, Release, RunId},
     release::state,
 };
@@ -59,6 +59,11 @@ impl Home {
     pub async fn release(&self, number: u64) -> Result<Option<Release>, Failure> {
         let state = state::read(self.host.as_ref(), &self.compose_project).await?;
         Ok(state.releases.into_iter().find(|release| release.id.number == number))
+    }
+
+    /// For what the command has cost it.
+    pub fn hosts(&self) -> Hosts {
+        Hosts::new(vec![Arc::clone(&self.host)])
     }
 
     pub async fn close(&self) {

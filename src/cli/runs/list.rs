@@ -7,10 +7,10 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stdlib::{failure::Failure, model::RunId};
+use stdlib::{failure::Failure, host::Hosts, model::RunId};
 
 use super::{
-    super::{CliError, Exit, Global, project, state, table},
+    super::{CliError, Exit, Global, last_line::LastLine, project, state, table},
     Reach,
     home::{Home, say_what_is_missing},
 };
@@ -22,19 +22,21 @@ use crate::{
 };
 
 pub async fn run(reach: Reach, global: &Global) -> Result<Exit, CliError> {
-    let runs = if reach.local {
-        of_this_machine(&global.directory, global.environment.as_deref())?
+    let last = LastLine::start(global);
+    let (runs, hosts) = if reach.local {
+        (of_this_machine(&global.directory, global.environment.as_deref())?, Hosts::default())
     } else {
         of_the_environment(&project::load(global).await?).await?
     };
     if global.json {
-        runs.values().rev().for_each(|run| table::say(&run.json().to_string()));
+        runs.values().rev().for_each(|run| table::say(&format!("{}\n", run.json())));
     } else if runs.is_empty() {
-        table::say("no run yet; `stagecraft deploy` makes the first");
+        table::say("no run yet; `stagecraft deploy` makes the first\n");
     } else {
         let rows: Vec<Vec<String>> = runs.values().rev().map(Row::cells).collect();
         table::print(&["RUN", "WHO", "WHAT", "ENVIRONMENT", "RELEASE", "BEGAN", "TOOK", "OUTCOME"], &rows);
     }
+    last.print(Exit::Done, None, &hosts);
     Ok(Exit::Done)
 }
 
@@ -83,34 +85,37 @@ fn of_this_machine(project: &Path, environment: Option<&str>) -> Result<Rows, Cl
     Ok(rows)
 }
 
-async fn of_the_environment(project: &Project) -> Result<Rows, CliError> {
+async fn of_the_environment(project: &Project) -> Result<(Rows, Hosts), CliError> {
     let environment = project.topology.environment.as_str();
     let mut rows = of_this_machine(&project.directory, Some(environment))?;
-    if let Err(failure) = add_what_the_home_knows(&mut rows, project).await {
+    let home = match Home::connect(project).await {
+        Ok(home) => home,
+        Err(failure) => {
+            say_what_is_missing(&failure);
+            return Ok((rows, Hosts::default()));
+        }
+    };
+    if let Err(failure) = add_what_it_knows(&mut rows, &home, environment).await {
         say_what_is_missing(&failure);
     }
-    Ok(rows)
+    home.close().await;
+    Ok((rows, home.hosts()))
 }
 
-async fn add_what_the_home_knows(rows: &mut Rows, project: &Project) -> Result<(), Failure> {
-    let home = Home::connect(project).await?;
-    let asked = async {
-        for run in tally(&home.audit().await?) {
-            merge(rows, run, project.topology.environment.as_str());
-        }
-        // Only a run without an end can be under way.
-        if rows.values().any(|row| row.ended.is_none()) {
-            let holder = home.holder().await?;
-            for row in rows.values_mut() {
-                let holds = holder.as_ref().is_some_and(|holder| holder.run == row.run.as_str());
-                row.open = if holds { Standing::UnderWay } else { Standing::CutOff };
-            }
-        }
-        Ok(())
-    };
-    let asked = asked.await;
-    home.close().await;
-    asked
+async fn add_what_it_knows(rows: &mut Rows, home: &Home, environment: &str) -> Result<(), Failure> {
+    for run in tally(&home.audit().await?) {
+        merge(rows, run, environment);
+    }
+    // Only a run without an end can be under way.
+    if rows.values().all(|row| row.ended.is_some()) {
+        return Ok(());
+    }
+    let holder = home.holder().await?;
+    for row in rows.values_mut() {
+        let holds = holder.as_ref().is_some_and(|holder| holder.run == row.run.as_str());
+        row.open = if holds { Standing::UnderWay } else { Standing::CutOff };
+    }
+    Ok(())
 }
 
 /// The audit knows who; of two ends the later one holds.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use stdlib::{
     failure::Failure,
+    host::Hosts,
     model::{Release, RunId},
     plan::Plan,
 };
@@ -25,6 +26,8 @@ pub struct Record {
     pub plan: Plan,
     /// The record of the release before, where the run was for a release and the record is at hand.
     pub predecessor: Option<Release>,
+    /// That were asked.
+    pub hosts: Hosts,
 }
 
 /// The run of this name, or the newest.
@@ -84,6 +87,7 @@ async fn with(home: &Home, named: Option<RunId>, shelf: &Shelf) -> Result<Record
     if let (None, Some(number)) = (&record.predecessor, before(&record.plan)) {
         record.predecessor = home.release(number).await?;
     }
+    record.hosts = home.hosts();
     Ok(record)
 }
 
@@ -102,7 +106,7 @@ impl Record {
         let who = who.or_else(|| plan.release.as_ref().map(|release| release.author.clone()));
         let timeline = Timeline::new(run, who, &plan, history, open);
         let predecessor = before(&plan).and_then(|number| shelf.release(number));
-        Self { timeline, plan, predecessor }
+        Self { timeline, plan, predecessor, hosts: Hosts::default() }
     }
 }
 

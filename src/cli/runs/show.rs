@@ -4,9 +4,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{
-    super::{CliError, Exit, Global, table},
+    super::{CliError, Exit, Global, last_line::LastLine, table},
     Reach,
-    record::find,
+    record::{Record, find},
 };
 use crate::report::{Detail, TIMELINE_VERSION, render_timeline};
 
@@ -20,16 +20,18 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
-    let timeline = find(args.run.as_deref(), args.reach, global).await?.timeline;
+    let last = LastLine::start(global);
+    let Record { timeline, hosts, .. } = find(args.run.as_deref(), args.reach, global).await?;
     if global.json {
         let mut line = json!({ "type": "timeline", "version": TIMELINE_VERSION });
         if let (Value::Object(line), Ok(Value::Object(fields))) = (&mut line, serde_json::to_value(&timeline)) {
             line.extend(fields);
         }
-        table::say(&line.to_string());
+        table::say(&format!("{line}\n"));
     } else {
         let detail = if global.verbose { Detail::Verbose } else { Detail::Normal };
-        table::say(render_timeline(&timeline, &TimeZone::system(), detail).trim_end());
+        table::say(&render_timeline(&timeline, &TimeZone::system(), detail));
     }
+    last.print(Exit::Done, None, &hosts);
     Ok(Exit::Done)
 }

@@ -78,6 +78,11 @@ impl History {
         self.entries.iter().any(|recorded| matches!(recorded.entry, Entry::UndoStart { .. } | Entry::Back))
     }
 
+    /// Whether a person had the run go back.
+    pub fn asked_back(&self) -> bool {
+        self.entries.iter().any(|recorded| recorded.entry == Entry::Back)
+    }
+
     /// Whether this is what a copy had of a journal: what has no entry may have begun all the same.
     pub fn lags(&self) -> bool {
         self.entries.iter().any(|recorded| recorded.entry == Entry::Lagging)

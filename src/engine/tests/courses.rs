@@ -8,7 +8,7 @@ use super::world::{
     Act, Deed, Memory, World, bad, execution, good, guard, on, op, parallel, plan, retried, run, sequence,
 };
 use crate::engine::{
-    Ended, Event, Heading, Left, NotResumed, Outcome, execute,
+    Assume, Ended, Event, Heading, Journal, Left, NotResumed, Outcome, execute,
     journal::{Entry, History},
     resume,
 };
@@ -294,4 +294,90 @@ async fn a_plan_with_an_unknown_operation_changes_nothing() {
     let message = "/a: no operation of kind `act` is known; the plan was made by another version of Stagecraft";
     assert_eq!(ended.failures, [Failure::new(message).hint("plan again with this Stagecraft")]);
     assert_eq!((ended.outcome, disk.bytes().len()), (Outcome::PutBack, 0));
+}
+
+/// A run of `a` and `b` whose process ends while the mute `b` is under way, and its journal.
+async fn cut_off_in_doubt() -> (Arc<World>, stdlib::plan::Plan, History) {
+    let mute = op("b", Effect::Final, Act { mute: true, ..Act::default() });
+    let plan = plan(sequence("", vec![good("a"), mute, good("c")]));
+    let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(4));
+    let (first, _events) = execution(&world, &plan, &disk, 1);
+    execute(first).await;
+    (world, plan, History::read(&disk.bytes()).unwrap())
+}
+
+// spec: run.assume
+#[tokio::test]
+async fn what_nobody_can_tell_is_asked_of_a_person() {
+    let (world, plan, history) = cut_off_in_doubt().await;
+    let disk = Memory::default();
+    let (second, _events) = execution(&world, &plan, &disk, history.next());
+    let ended = resume(second, &history, Heading::Onward).await.unwrap();
+    assert_eq!(ended.outcome, Outcome::Left);
+    let hint = ended.failures[0].hint.as_deref().unwrap();
+    assert!(hint.contains("stagecraft resume 0199-run --assume done"), "{hint}");
+    assert!(!disk.bytes().windows(5).any(|bytes| bytes == b"\"end\""), "it can still go on");
+
+    for (assume, expected) in [(Assume::Done, ["run c"].as_slice()), (Assume::NotDone, &["run b", "twice b", "run c"])]
+    {
+        let (world, plan, history) = cut_off_in_doubt().await;
+        let disk = Memory::default();
+        let (mut third, _events) = execution(&world, &plan, &disk, history.next());
+        third.assume = Some(assume);
+        let before = world.log().len();
+        let ended = resume(third, &history, Heading::Onward).await.unwrap();
+        assert_eq!(ended.outcome, Outcome::Done);
+        assert_eq!(world.log()[before + 1..], *expected);
+        let said = String::from_utf8(disk.bytes()).unwrap();
+        assert!(said.contains("\"kind\":\"assumed\",\"key\":\"/b\""), "{said}");
+    }
+}
+
+// spec: run.undo-command
+#[tokio::test]
+async fn a_run_that_was_cut_off_is_put_back_when_a_person_wants_it() {
+    let root = sequence("", vec![good("a"), good("b"), good("c")]);
+    let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(4));
+    let (first, _events) = execution(&world, &plan(root.clone()), &disk, 1);
+    execute(first).await;
+    let history = History::read(&disk.bytes()).unwrap();
+    let (second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
+    let ended = resume(second, &history, Heading::Back).await.unwrap();
+    assert_eq!(ended.outcome, Outcome::Undone);
+    assert_eq!(world.log(), ["run a", "run b", "undo b", "undo a"]);
+    assert!(world.slots().is_empty());
+}
+
+#[tokio::test]
+async fn what_has_committed_is_not_put_back() {
+    let root = sequence("", vec![good("a"), op("live", Effect::Commit, Act::default()), good("b")]);
+    let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(6));
+    let (first, _events) = execution(&world, &plan(root.clone()), &disk, 1);
+    execute(first).await;
+    let history = History::read(&disk.bytes()).unwrap();
+    let (second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
+    let refused = resume(second, &history, Heading::Back).await.unwrap_err();
+    assert!(refused.to_string().contains("stagecraft rollback"), "{refused}");
+}
+
+// spec: run.mirror
+#[tokio::test]
+async fn what_a_lagging_copy_does_not_show_is_asked() {
+    let root = sequence("", vec![good("a"), good("b"), good("c")]);
+    let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(6));
+    let (first, _events) = execution(&world, &plan(root.clone()), &disk, 1);
+    execute(first).await;
+    // The copy ends with `ok a`; meanwhile b has begun and ended, and c has begun.
+    let copy: Vec<u8> = disk.bytes().split_inclusive(|byte| *byte == b'\n').take(3).flatten().copied().collect();
+    let history = History::read(&copy).unwrap();
+    let lagging = Memory::default();
+    Journal::new(lagging.clone(), history.next()).commit(Entry::Lagging).await.unwrap();
+    let history = History::read(&[copy, lagging.bytes()].concat()).unwrap();
+    let (second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
+    let before = world.log().len();
+    let ended = resume(second, &history, Heading::Onward).await.unwrap();
+    assert_eq!(ended.outcome, Outcome::Done);
+    let since = world.log()[before..].to_vec();
+    assert!(since.contains(&"probe b".to_owned()) && !since.contains(&"run b".to_owned()), "{since:?}");
+    assert!(since.contains(&"probe c".to_owned()), "{since:?}");
 }

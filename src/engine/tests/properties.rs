@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use stdlib::plan::{Effect, Key, Node, Plan};
 
 use super::world::{Act, Memory, World, execution, on, plan};
-use crate::engine::{Ended, Heading, Outcome, execute, journal::History, resume};
+use crate::engine::{Ended, Entry, Heading, Journal, Outcome, execute, journal::History, resume};
 
 /// A node without its names.
 #[derive(Debug, Clone)]
@@ -221,4 +221,77 @@ proptest! {
         prop_assert_eq!(world.slots(), unbroken.slots());
         prop_assert_eq!(History::read(&bytes).unwrap().ended().map(|end| end.1), Some(expected.outcome));
     }
+}
+
+/// Crash points that [`every_crash_point_of_many_plans`] tries at least.
+const CASES: usize = 10_000;
+
+/// What the next process knows of the run.
+#[derive(Debug, Clone, Copy)]
+enum Memo {
+    Journal,
+    /// A copy that is so many lines behind.
+    Copy(usize),
+}
+
+impl Memo {
+    fn of(self, bytes: &[u8]) -> History {
+        let Self::Copy(behind) = self else { return History::read(bytes).unwrap() };
+        let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+        let copy = lines[..lines.len().saturating_sub(behind).max(1)].concat();
+        let (next, lagging) = (History::read(&copy).unwrap().next(), Memory::default());
+        block_on(Journal::new(lagging.clone(), next).commit(Entry::Lagging)).unwrap();
+        History::read(&[copy, lagging.bytes()].concat()).unwrap()
+    }
+}
+
+/// Loses the process after so many lines, and has another one go on.
+fn crashed_and_gone_on(plan: &Plan, lines: usize, memo: Memo, heading: Heading) -> Option<(Arc<World>, Ended)> {
+    let world = Arc::new(World::default());
+    let (ended, bytes) = until_crash(plan, &world, &History::default(), lines);
+    if ended.is_some() {
+        return None;
+    }
+    world.forget_tries();
+    let history = memo.of(&bytes);
+    let (second, _events) = execution(&world, plan, &Memory::default(), history.next());
+    Some((world, block_on(resume(second, &history, heading)).unwrap()))
+}
+
+// spec: run.crash-points
+#[test]
+fn every_crash_point_of_many_plans() {
+    let mut runner = TestRunner::deterministic();
+    let (mut cases, mut plans) = (0, 0);
+    while cases < CASES {
+        let shape = shape(undoable(), 0.05, Just(false)).new_tree(&mut runner).unwrap().current();
+        let plan = planned(&shape);
+        let (unbroken, expected, disk) = to_the_end(&plan);
+        plans += 1;
+        let lines = disk.bytes().split(|byte| *byte == b'\n').count() - 1;
+        for crash in 1..lines {
+            for memo in [Memo::Journal, Memo::Copy(crash % 4)] {
+                let Some((world, ended)) = crashed_and_gone_on(&plan, crash, memo, Heading::Onward) else { continue };
+                let case = || format!("crash after {crash} of {lines}, {memo:?}: {shape:?}: {:?}", world.log());
+                assert_eq!(ended.outcome, expected.outcome, "{}", case());
+                assert_eq!(world.slots(), unbroken.slots(), "{}", case());
+                assert!(!world.log().iter().any(|line| line.starts_with("twice")), "{}", case());
+                let Some((world, ended)) = crashed_and_gone_on(&plan, crash, memo, Heading::Back) else { continue };
+                assert_eq!(
+                    ended.outcome,
+                    Outcome::Undone,
+                    "crash after {crash}, {memo:?}: {shape:?}: {:?}",
+                    world.log()
+                );
+                assert_eq!(
+                    world.slots(),
+                    BTreeMap::new(),
+                    "crash after {crash}, {memo:?}: {shape:?}: {:?}",
+                    world.log()
+                );
+                cases += 2;
+            }
+        }
+    }
+    assert!(plans > 100, "{plans} plans");
 }

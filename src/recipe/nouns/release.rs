@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rhai::{Dynamic, Engine};
-use stdlib::model::{Release, ReleaseId};
+use stdlib::model::{Application, Release, ReleaseId};
 
 use super::{AppNoun, show};
 use crate::recipe::{state::State, trouble::Trouble};
@@ -50,7 +50,7 @@ pub fn find(state: &State, which: &Dynamic) -> Result<ReleaseNoun, Trouble> {
     let text = which.to_string();
     let kept = kept(state);
     let Some(live) = kept.first() else {
-        return Err(Trouble::new("there is no release to go back to: nothing is deployed yet")
+        return Err(Trouble::refusal("there is no release to go back to: nothing is deployed yet")
             .help("`stagecraft deploy` makes the first".to_owned()));
     };
     if text == "previous" {
@@ -60,7 +60,7 @@ pub fn find(state: &State, which: &Dynamic) -> Result<ReleaseNoun, Trouble> {
     let number: u64 = text.parse().map_err(|_| wrong())?;
     kept.iter().find(|release| release.0.id.number == number).cloned().ok_or_else(|| {
         let known: Vec<String> = kept.iter().map(|release| release.0.id.number.to_string()).collect();
-        Trouble::new(format!("release {number} is not kept, or was never live"))
+        Trouble::refusal(format!("release {number} is not kept, or was never live"))
             .help(format!("there are {}; `retain` in stagecraft.yml says how many are kept", known.join(", ")))
     })
 }
@@ -68,11 +68,11 @@ pub fn find(state: &State, which: &Dynamic) -> Result<ReleaseNoun, Trouble> {
 fn none_before(live: &Release) -> Trouble {
     match live.predecessor {
         Some(before) => {
-            Trouble::new(format!("the record of release {before}, which {} came from, is not kept", live.id)).help(
+            Trouble::refusal(format!("the record of release {before}, which {} came from, is not kept", live.id)).help(
                 "raise `retain` in stagecraft.yml for the future; deploy the older version from its files".to_owned(),
             )
         }
-        None => Trouble::new(format!("there is no release to go back to: {} is the first", live.id))
+        None => Trouble::refusal(format!("there is no release to go back to: {} is the first", live.id))
             .help("deploy the older version from its files".to_owned()),
     }
 }
@@ -89,24 +89,29 @@ pub fn restore(state: &State, which: &Dynamic) -> Result<AppNoun, Trouble> {
     if growing.scope.has_operations() {
         return Err(Trouble::new("`release::restore` comes before everything that changes a host"));
     }
-    missing_host(state, &old)?;
     let today = &state.inputs.release;
+    let mut application = old.application.clone();
+    application.leave_out(&today.without).map_err(|service| {
+        Trouble::refusal(format!("release {} runs `{service}` on no other host", old.id))
+            .help("go back to another release, or wait for the host".to_owned())
+    })?;
+    missing_host(state, &old.id, &application)?;
     let id = ReleaseId { number: today.id.number, commit: old.id.commit.clone(), dirty: old.id.dirty };
-    let release = Arc::new(Release { id, application: old.application.clone(), ..today.as_ref().clone() });
+    let release = Arc::new(Release { id, application, ..today.as_ref().clone() });
     growing.release = Arc::clone(&release);
     growing.restored = Some(old.id.number);
     Ok(AppNoun(release))
 }
 
 /// A host that the old release runs on and today's file does not have would be left out without a word.
-fn missing_host(state: &State, old: &Release) -> Result<(), Trouble> {
+fn missing_host(state: &State, old: &ReleaseId, application: &Application) -> Result<(), Trouble> {
     let topology = &state.inputs.topology;
-    for service in &old.application.services {
+    for service in &application.services {
         if let Some(host) = service.hosts.iter().find(|host| topology.host(host).is_none()) {
             let message =
-                format!("release {} runs `{}` on {host}, which stagecraft.yml no longer has", old.id, service.name);
+                format!("release {old} runs `{}` on {host}, which stagecraft.yml no longer has", service.name);
             return Err(
-                Trouble::new(message).help(format!("put {host} back into `hosts`, or deploy from today's files"))
+                Trouble::refusal(message).help(format!("put {host} back into `hosts`, or deploy from today's files"))
             );
         }
     }

@@ -84,6 +84,7 @@ pub fn facts() -> Facts {
         version: "28.5.2".into(),
         api: "1.44".into(),
         platform: "linux/amd64".into(),
+        directory: "/var/lib/docker".into(),
         store: ImageStore::Classic,
         desktop: false,
     };
@@ -160,6 +161,7 @@ pub fn release(number: u64, predecessor: Option<u64>, application: Application) 
         run: RunId::new("run").unwrap(),
         created: "2026-01-01T00:00:00Z".into(),
         author: "ann@desk".into(),
+        without: vec![],
         application,
     }
 }

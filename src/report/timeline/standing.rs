@@ -33,6 +33,7 @@ impl Standing {
             Self::Ended(Outcome::PutBack) => "put_back",
             Self::Ended(Outcome::Left) => "left",
             Self::Ended(Outcome::Cancelled) => "cancelled",
+            Self::Ended(Outcome::Undone) => "undone",
             Self::UnderWay => "under_way",
             Self::CutOff => "cut_off",
             Self::NotEnded => "not_ended",

@@ -91,7 +91,7 @@ pub struct Port {
 
 impl Port {
     /// The one port of the host that it takes.
-    fn fixed(&self) -> Option<&str> {
+    pub fn fixed(&self) -> Option<&str> {
         self.published.as_deref().filter(|published| !published.contains('-'))
     }
 }

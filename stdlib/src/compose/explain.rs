@@ -5,7 +5,7 @@ use std::{future::ready, sync::Arc, time::Duration};
 use bollard::models::{ContainerInspectResponse, ContainerState, HealthcheckResult};
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     failure::Failure,
@@ -19,6 +19,9 @@ const LOG_LINES: u32 = 10;
 const LINE_LENGTH: usize = 400;
 /// How long reading the log may take: a cause without a log is better than none.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
+/// How often and how long a container that is started again and again is looked at, to see it between two starts.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 20;
 
 /// Exit codes of signals are these and the signal's number.
 const SIGNAL: i64 = 128;
@@ -63,8 +66,30 @@ struct Evidence {
 }
 
 async fn look(host: &Arc<dyn Host>, container: &str) -> Result<Option<Evidence>, HostError> {
-    let (found, log) = tokio::join!(host.container(container), last_lines(host, container));
+    let (found, log) = tokio::join!(between_starts(host, container), last_lines(host, container));
     Ok(found?.map(|found| Evidence::new(found, log)))
+}
+
+/// The container as it is; one that its restart policy starts again and again, when it has just ended: while it runs, the
+/// engine does not know how it ended before.
+async fn between_starts(host: &Arc<dyn Host>, container: &str) -> Result<Option<ContainerInspectResponse>, HostError> {
+    let looping = |found: &ContainerInspectResponse| {
+        let runs = found.state.as_ref().is_some_and(runs_again);
+        runs && found.restart_count.unwrap_or(0) > 0
+    };
+    let mut found = host.container(container).await?;
+    for _ in 0..LOOKS {
+        if !found.as_ref().is_some_and(looping) {
+            break;
+        }
+        sleep(LOOK_EVERY).await;
+        found = host.container(container).await?;
+    }
+    Ok(found)
+}
+
+fn runs_again(state: &ContainerState) -> bool {
+    state.running == Some(true) && state.restarting != Some(true)
 }
 
 /// The end of the log; empty when it cannot be read, since some logging drivers keep none.
@@ -102,7 +127,7 @@ impl Evidence {
                 0 => "was killed because the host ran out of memory".to_owned(),
                 limit => format!("was killed because it needed more memory than its limit of {} MiB", limit >> 20),
             }
-        } else if self.state.running == Some(true) {
+        } else if runs_again(&self.state) {
             return format!("has ended and been started again by its restart policy, {} times so far", self.restarts);
         } else if code > SIGNAL {
             format!("ended by signal {} (exit code {code}, not out of memory)", code - SIGNAL)
@@ -137,7 +162,7 @@ impl Evidence {
                 "see whether the image has the program that `command` and `entrypoint` name, for this architecture"
                     .to_owned()
             }
-            0 if self.state.running != Some(true) => {
+            0 if !runs_again(&self.state) => {
                 "a service must go on running; if it is meant to end, make it a job in stagecraft.yml: `job: before`"
                     .to_owned()
             }

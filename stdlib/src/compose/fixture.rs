@@ -66,6 +66,7 @@ pub fn release(service: Service) -> Release {
         run: RunId::new("run-1").unwrap(),
         created: "2026-11-24T15:00:00Z".into(),
         author: "me@here".into(),
+        without: vec![],
         application: Application {
             project: ProjectName::new("shop").unwrap(),
             environment: EnvironmentName::new("default").unwrap(),

@@ -14,6 +14,7 @@ pub fn host(name: &str) -> HostFacts {
             version: "20.10.24".into(),
             api: "1.41".into(),
             platform: "linux/amd64".into(),
+            directory: "/var/lib/docker".into(),
             store: ImageStore::Classic,
             desktop: false,
         },

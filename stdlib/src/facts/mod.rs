@@ -4,6 +4,7 @@ mod fingerprint;
 #[cfg(test)]
 pub mod fixture;
 mod gather;
+pub mod ground;
 mod history;
 
 use std::{collections::BTreeMap, net::Ipv4Addr};

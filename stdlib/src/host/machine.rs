@@ -104,6 +104,9 @@ impl<A: Access> Host for Machine<A> {
     fn name(&self) -> &HostName {
         &self.place.host
     }
+    fn is_lost(&self) -> bool {
+        self.pulse.loss().is_some()
+    }
     fn usage(&self) -> Usage {
         self.meter.usage()
     }

@@ -57,6 +57,8 @@ pub struct EngineInfo {
     /// `linux/amd64`, in the names that images use.
     pub platform: String,
     pub store: ImageStore,
+    /// Where the engine keeps its data on the host, such as `/var/lib/docker`.
+    pub directory: String,
     /// The engine runs in a virtual machine of its own (Docker Desktop): its networks cannot be reached from this one.
     pub desktop: bool,
 }
@@ -132,6 +134,10 @@ pub enum Locked {
 #[async_trait]
 pub trait Host: Send + Sync {
     fn name(&self) -> &HostName;
+    /// Whether the connection is lost for good, so that nothing more can be asked or done.
+    fn is_lost(&self) -> bool {
+        false
+    }
     fn usage(&self) -> Usage;
 
     // --- the engine: questions

@@ -148,6 +148,7 @@ mod tests {
             run: RunId::new("run").unwrap(),
             created: String::new(),
             author: String::new(),
+            without: vec![],
             application: Application {
                 project: ProjectName::new("shop").unwrap(),
                 environment: EnvironmentName::new("default").unwrap(),

@@ -9,13 +9,14 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Member, NETWORK, certificate,
+    configuration::ports,
     fragment::{Backend, Certificate, Entry, Fragment, Server, backend_name, check, entries},
     seats::Seat,
 };
 use crate::{
     facts::{HostFacts, ServerFact},
     function::{PlanError, Planning},
-    model::{HostName, Service},
+    model::{HostName, IngressSettings, Service},
 };
 
 /// Length of the network's prefix: 4,093 containers on a host.
@@ -137,11 +138,20 @@ impl Place {
     }
 }
 
+/// The HTTP and the HTTPS port that the host's ingress listens on, where they are not those that are wanted.
+pub fn other_ports(host: &HostFacts, wanted: &IngressSettings) -> Option<(u16, u16)> {
+    let there = host.ingress.files.get("haproxy.cfg").and_then(|text| ports(text));
+    there.filter(|ports| *ports != (wanted.http, wanted.https))
+}
+
 /// Whether the host's ingress (container, files and runtime) is exactly as it should be when `members` serve.
 pub fn is_current(planning: &Planning<'_>, host: &HostName, service: &Service, members: &[Member]) -> bool {
     let Some(facts) = planning.facts.host(host) else { return false };
     let Some(place) = Place::of(planning, facts, service) else { return false };
     if !facts.ingress.container.as_ref().is_some_and(|container| container.running) || place.needs_reload() {
+        return false;
+    }
+    if other_ports(facts, &planning.topology.ingress).is_some() {
         return false;
     }
     let wanted: BTreeMap<String, Server> = members
@@ -182,10 +192,14 @@ mod tests {
         net::Ipv4Addr,
     };
 
-    use super::{allocate, parse, subnet};
+    use super::{allocate, other_ports, parse, subnet};
     use crate::{
         facts::{HostFacts, NetworkFact, fixture},
-        ingress::NETWORK,
+        ingress::{
+            NETWORK,
+            configuration::{Addresses, host_configuration},
+        },
+        model::{IngressProvider, IngressSettings},
     };
 
     fn host(subnets: &[&str]) -> HostFacts {
@@ -228,5 +242,19 @@ mod tests {
         }
         let all: BTreeSet<Ipv4Addr> = (2..15).map(|last| Ipv4Addr::new(10, 9, 8, last)).collect();
         assert_eq!(taken, all);
+    }
+
+    #[test]
+    fn ports_that_are_not_the_wanted_ones() {
+        let settings = |http| {
+            let image = "haproxy:3.2".to_owned();
+            IngressSettings { provider: IngressProvider::Haproxy, image, http, https: 443 }
+        };
+        let mut host = host(&[]);
+        assert_eq!(other_ports(&host, &settings(80)), None, "no ingress listens yet");
+        let text = host_configuration(&settings(80), 996, Addresses::Ipv4);
+        host.ingress.files.insert("haproxy.cfg".into(), text);
+        assert_eq!(other_ports(&host, &settings(80)), None);
+        assert_eq!(other_ports(&host, &settings(8080)), Some((80, 443)));
     }
 }

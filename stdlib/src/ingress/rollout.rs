@@ -2,7 +2,6 @@
 
 use super::{
     CONTAINER, Enroll, Member, NETWORK, Route, Switch, Up,
-    configuration::ports,
     fragment::{Entry, Fragment, Server},
     pool::{self, Place},
     seats::Seat,
@@ -85,9 +84,8 @@ fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place:
 
 /// The ingress is the host's, so that no project changes its ports under the others.
 fn refuse_other_ports(facts: &HostFacts, wanted: &IngressSettings) -> Result<(), PlanError> {
-    let there = facts.ingress.files.get("haproxy.cfg").and_then(|text| ports(text));
-    match there {
-        Some((http, https)) if (http, https) != (wanted.http, wanted.https) => Err(PlanError::Refused {
+    match pool::other_ports(facts, wanted) {
+        Some((http, https)) => Err(PlanError::Refused {
             message: format!(
                 "the ingress of {} listens on ports {http} and {https}, not on {} and {}",
                 facts.name, wanted.http, wanted.https
@@ -98,7 +96,7 @@ fn refuse_other_ports(facts: &HostFacts, wanted: &IngressSettings) -> Result<(),
                 facts.name
             )),
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

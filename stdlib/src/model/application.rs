@@ -23,6 +23,18 @@ impl Application {
         self.services.iter().find(|service| service.name == *name)
     }
 
+    /// Takes these hosts from every service. The error is the first service that then has none.
+    pub fn leave_out(&mut self, hosts: &[HostName]) -> Result<(), ServiceName> {
+        for service in &mut self.services {
+            let had_one = !service.hosts.is_empty();
+            service.hosts.retain(|host| !hosts.contains(host));
+            if had_one && service.hosts.is_empty() {
+                return Err(service.name.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// The Compose project's name on the hosts: the project's, and for an environment other than `default` its name too,
     /// so that two environments can share a host.
     pub fn compose_project(&self) -> String {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Application, RunId};
+use super::{Application, HostName, RunId};
 
 /// A release record: immutable and complete. Order among releases is by predecessor, never by clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Release {
     pub created: String,
     /// Who planned it, `user@machine`.
     pub author: String,
+    /// Hosts that were left out, since they could not be reached. The next deploy that reaches them brings them up to date.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<HostName>,
     pub application: Application,
 }
 

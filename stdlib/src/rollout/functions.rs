@@ -128,8 +128,7 @@ fn phase<'a>(
 
 fn remove(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<(), PlanError> {
     scope.before_commit()?;
-    let name = ServiceName::new(call.text(0))
-        .map_err(|error| PlanError::Refused { message: error.to_string(), hint: None })?;
+    let name = ServiceName::new(call.text(0)).map_err(|error| PlanError::Options(error.to_string()))?;
     let job = planning.release.application.service(&name).is_some_and(|service| service.job.is_some());
     scope.parallel(&format!("remove {name}"), |scope| {
         for host in &planning.facts.hosts {

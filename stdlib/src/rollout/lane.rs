@@ -57,9 +57,14 @@ impl<'a> Lane<'a> {
         self.found.old.iter().copied().filter(|container| !container.stopped).collect()
     }
 
+    /// The containers that run stay, and none is added.
+    pub fn keeps_containers(&self) -> bool {
+        self.found.new.is_empty() && self.running_old().is_empty()
+    }
+
     /// Nothing is to be done here.
     pub fn idle(&self) -> bool {
-        self.found.new.is_empty() && self.running_old().is_empty() && self.settled
+        self.keeps_containers() && self.settled
     }
 
     /// One batch for each new container, or one for a switch alone.

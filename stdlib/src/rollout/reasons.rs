@@ -26,13 +26,17 @@ pub fn reasons(old: &Service, new: &Service) -> Vec<String> {
             reasons.push(key.clone());
         }
     }
-    let settings = [
-        ("route", old.route != new.route),
-        ("health", old.health != new.health),
-        ("replicas", old.replicas != new.replicas),
-    ];
-    reasons.extend(settings.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()));
+    reasons.extend(ingress_reasons(old, new));
+    if old.replicas != new.replicas {
+        reasons.push("replicas".to_owned());
+    }
     reasons
+}
+
+/// The parts in which two definitions of a service differ for the ingress alone: `route`, `health`.
+pub fn ingress_reasons(old: &Service, new: &Service) -> Vec<String> {
+    let settings = [("route", old.route != new.route), ("health", old.health != new.health)];
+    settings.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 fn fields(service: &Service) -> serde_json::Map<String, Value> {

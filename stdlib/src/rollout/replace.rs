@@ -3,7 +3,7 @@
 use super::{
     lane::{Lane, Part},
     phases,
-    reasons::reasons,
+    reasons::{ingress_reasons, reasons},
 };
 use crate::{
     function::{PlanError, Planning},
@@ -126,7 +126,13 @@ fn change(planning: &Planning<'_>, lane: &Lane<'_>, service: &Service, strategy:
         },
     };
     let because = match action {
-        Action::ReplaceRolling | Action::ReplaceStopFirst => differs(before, service, "not as it was left"),
+        Action::ReplaceRolling if lane.keeps_containers() => {
+            or_else(before.map(|before| ingress_reasons(before, service)).unwrap_or_default(), "ingress")
+        }
+        // Where it is not known what was there, it cannot be said what differs.
+        Action::ReplaceRolling | Action::ReplaceStopFirst => {
+            before.map(|before| or_else(reasons(before, service), "not as it was left")).unwrap_or_default()
+        }
         Action::Create if live.is_some_and(|live| live.replicas < service.replicas) => vec!["replicas".to_owned()],
         Action::Create if live.is_some() => vec!["not running".to_owned()],
         Action::Remove => vec!["not placed here".to_owned()],
@@ -135,18 +141,13 @@ fn change(planning: &Planning<'_>, lane: &Lane<'_>, service: &Service, strategy:
     let current = || Some(service.image.short());
     let from = match action {
         Action::Create => None,
-        Action::Nothing => current(),
+        _ if lane.keeps_containers() => current(),
         _ => before.map(|before| before.image.short()).or_else(|| Some("unknown".to_owned())),
     };
     let to = if action == Action::Remove { None } else { current() };
     Change { host: lane.name().clone(), subject: service.name.to_string(), action, from, to, because }
 }
 
-/// What differs, or else `otherwise`; nothing where it is not known what was there.
-fn differs(before: Option<&Service>, service: &Service, otherwise: &str) -> Vec<String> {
-    match before.map(|before| reasons(before, service)) {
-        Some(none) if none.is_empty() => vec![otherwise.to_owned()],
-        Some(some) => some,
-        None => Vec::new(),
-    }
+fn or_else(reasons: Vec<String>, otherwise: &str) -> Vec<String> {
+    if reasons.is_empty() { vec![otherwise.to_owned()] } else { reasons }
 }

@@ -139,6 +139,11 @@ impl Fleet {
         runs
     }
 
+    /// The operator's machine is gone, with all that it knew.
+    pub fn forget(&self) {
+        fs::remove_dir_all(state(self.app.path())).expect("a state");
+    }
+
     pub fn newest_run(&self) -> PathBuf {
         self.runs().pop().expect("a run")
     }

@@ -6,6 +6,7 @@
 
 mod fleet;
 mod hosts;
+mod journal;
 mod killed;
 mod rivals;
 mod rows;

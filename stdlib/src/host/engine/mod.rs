@@ -24,6 +24,7 @@ use super::{
 use crate::model::{HostName, Span};
 
 /// For a question that the engine answers from memory.
+const DIRECTORY: &str = "/var/lib/docker";
 const QUESTION: Span = Span::secs(15);
 /// For a change that involves no transfer: creating, starting, removing.
 const CHANGE: Span = Span::secs(120);
@@ -113,6 +114,7 @@ impl Engine {
             version: self.version.engine.clone(),
             api: self.version.api.clone(),
             platform: self.version.platform.clone(),
+            directory: info.docker_root_dir.unwrap_or_else(|| DIRECTORY.to_owned()),
             store: if snapshotter { ImageStore::Containerd } else { ImageStore::Classic },
             desktop: info.operating_system.is_some_and(|system| system.starts_with("Docker Desktop")),
         })

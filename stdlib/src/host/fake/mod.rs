@@ -30,6 +30,7 @@ fn modern_engine() -> EngineInfo {
         version: "28.5.2".into(),
         api: "1.51".into(),
         platform: "linux/amd64".into(),
+        directory: "/var/lib/docker".into(),
         store: ImageStore::Classic,
         desktop: false,
     }
