@@ -2,7 +2,9 @@
 //!
 //! Progress goes to stderr, results to stdout. What is shown has its sense without colour; `NO_COLOR` is honoured.
 
+mod difference;
 mod failure;
+mod html;
 mod json;
 mod plain;
 mod plan;
@@ -14,6 +16,7 @@ mod tree;
 mod words;
 
 pub use failure::{print_failures, print_left, render_failures, render_left};
+pub use html::render_html;
 pub use json::line as event_json;
 pub use plan::{print_plan, render_plan};
 pub use reporter::{Detail, Format, Reporter};

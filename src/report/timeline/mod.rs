@@ -6,7 +6,7 @@ mod standing;
 mod text;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::Value;
 use stdlib::{
     failure::Failure,
@@ -148,23 +148,19 @@ impl Mark {
 }
 
 /// From when to when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Spell {
     pub began: Timestamp,
     /// `None`: its end is not known.
     pub ended: Option<Timestamp>,
+    /// Without the time in which the run was cut off.
+    pub seconds: Option<Seconds>,
 }
 
-impl Serialize for Spell {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shown {
-            began: Timestamp,
-            ended: Option<Timestamp>,
-            seconds: Option<Seconds>,
-        }
-        let seconds = self.ended.map(|ended| clock::between(self.began, ended));
-        Shown { began: self.began, ended: self.ended, seconds }.serialize(serializer)
+impl Spell {
+    pub fn new(began: Timestamp, ended: Option<Timestamp>, clock: &Clock) -> Self {
+        let took = |ended| Seconds(clock.at(ended).0.saturating_sub(clock.at(began).0));
+        Self { began, ended, seconds: ended.map(took) }
     }
 }
 

@@ -20,7 +20,7 @@ impl Timeline {
     /// A run by its plan and journal. `who` began it; `open` is how it stands when the journal has no end.
     pub fn new(run: RunId, who: Option<String>, plan: &Plan, history: &History, open: Standing) -> Self {
         let told = Told::of(history);
-        let clock = Clock::of(history);
+        let clock = told.clock.clone();
         let last = history.entries.last().map(|recorded| recorded.time);
         Self {
             run,
@@ -45,20 +45,22 @@ impl Timeline {
 #[derive(Debug, Clone)]
 struct Word {
     mark: Mark,
-    spell: Spell,
+    began: Timestamp,
+    ended: Option<Timestamp>,
     output: Value,
     failure: Option<Failure>,
 }
 
 impl Word {
     fn begun(began: Timestamp) -> Self {
-        Self { mark: Mark::Open, spell: Spell { began, ended: None }, output: Value::Null, failure: None }
+        Self { mark: Mark::Open, began, ended: None, output: Value::Null, failure: None }
     }
 }
 
 /// What a journal says, by operation.
 #[derive(Debug, Default)]
 struct Told {
+    clock: Clock,
     forward: HashMap<Key, Word>,
     back: HashMap<Key, Word>,
     /// In the order in which the inverses began.
@@ -75,7 +77,7 @@ enum Way {
 
 impl Told {
     fn of(history: &History) -> Self {
-        let mut told = Self::default();
+        let mut told = Self { clock: Clock::of(history), ..Self::default() };
         for recorded in &history.entries {
             let time = recorded.time;
             match &recorded.entry {
@@ -127,7 +129,7 @@ impl Told {
         // What a resumed run finds done has an end alone.
         let word = words.entry(key.clone()).or_insert_with(|| Word::begun(time));
         word.mark = mark;
-        word.spell.ended = Some(time);
+        word.ended = Some(time);
         word.failure = None;
         word
     }
@@ -146,14 +148,14 @@ impl Told {
 
     fn parts(&self, node: &Node) -> Vec<Part> {
         match node {
-            Node::Operation(planned) => vec![Part::Operation(deed(planned, self.forward.get(&planned.key)))],
+            Node::Operation(planned) => vec![Part::Operation(self.deed(planned, self.forward.get(&planned.key)))],
             Node::Sequence { key, nodes } => self.named(key, Order::InTurn, nodes),
             Node::Parallel { key, nodes } => self.named(key, Order::AtOnce, nodes),
             Node::Guard { key, body, on_failure, always } => {
                 let mut parts = self.parts(body);
                 let handlers = [("on failure", on_failure), ("always", always)];
                 let handlers = handlers.into_iter().filter_map(|(name, node)| Some((name, node.as_ref()?)));
-                let told = handlers.map(|(name, node)| step(key.child(name), Order::InTurn, self.parts(node)));
+                let told = handlers.map(|(name, node)| self.step(key.child(name), Order::InTurn, self.parts(node)));
                 // An answer to a failure that was not needed is not something that was left out.
                 parts.extend(told.filter(|step| step.mark != Mark::Waiting).map(Part::Step));
                 parts
@@ -163,37 +165,38 @@ impl Told {
 
     fn named(&self, key: &Key, order: Order, nodes: &[Node]) -> Vec<Part> {
         let parts: Vec<Part> = nodes.iter().flat_map(|node| self.parts(node)).collect();
-        if key.name().is_empty() { parts } else { vec![Part::Step(step(key.clone(), order, parts))] }
+        if key.name().is_empty() { parts } else { vec![Part::Step(self.step(key.clone(), order, parts))] }
     }
 
     fn undo(&self, plan: &Plan) -> Vec<Deed> {
         let planned: HashMap<&Key, &Planned> = plan.root.operations().map(|planned| (&planned.key, planned)).collect();
-        let inverse = |key: &Key| Some(deed(planned.get(key)?, self.back.get(key)));
+        let inverse = |key: &Key| Some(self.deed(planned.get(key)?, self.back.get(key)));
         self.put_back.iter().filter_map(inverse).collect()
     }
-}
 
-fn deed(planned: &Planned, word: Option<&Word>) -> Deed {
-    Deed {
-        key: planned.key.clone(),
-        kind: planned.kind.clone(),
-        host: planned.host.clone(),
-        title: planned.title.clone(),
-        effect: planned.effect,
-        mark: word.map_or(Mark::Waiting, |word| word.mark),
-        spell: word.map(|word| word.spell),
-        output: word.map(|word| word.output.clone()).unwrap_or_default(),
-        failure: word.and_then(|word| word.failure.clone()),
+    fn deed(&self, planned: &Planned, word: Option<&Word>) -> Deed {
+        Deed {
+            key: planned.key.clone(),
+            kind: planned.kind.clone(),
+            host: planned.host.clone(),
+            title: planned.title.clone(),
+            effect: planned.effect,
+            mark: word.map_or(Mark::Waiting, |word| word.mark),
+            spell: word.map(|word| Spell::new(word.began, word.ended, &self.clock)),
+            output: word.map(|word| word.output.clone()).unwrap_or_default(),
+            failure: word.and_then(|word| word.failure.clone()),
+        }
     }
-}
 
-fn step(key: Key, order: Order, parts: Vec<Part>) -> Step {
-    let spells: Vec<Spell> = parts.iter().filter_map(Part::spell).collect();
-    let began = spells.iter().map(|spell| spell.began).min();
-    let ends: Option<Vec<Timestamp>> = spells.iter().map(|spell| spell.ended).collect();
-    let spell = began.map(|began| Spell { began, ended: ends.and_then(|ends| ends.into_iter().max()) });
-    let name = numbered(key.name());
-    Step { key, name, order, mark: mark(&parts), spell, parts }
+    fn step(&self, key: Key, order: Order, parts: Vec<Part>) -> Step {
+        let spells: Vec<Spell> = parts.iter().filter_map(Part::spell).collect();
+        let began = spells.iter().map(|spell| spell.began).min();
+        let ends: Option<Vec<Timestamp>> = spells.iter().map(|spell| spell.ended).collect();
+        let ended = ends.and_then(|ends| ends.into_iter().max());
+        let spell = began.map(|began| Spell::new(began, ended, &self.clock));
+        let name = numbered(key.name());
+        Step { key, name, order, mark: mark(&parts), spell, parts }
+    }
 }
 
 /// As bad as the worst of its parts; one that was begun and not ended has been stopped.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::{Timestamp, tz::TimeZone};
 use owo_colors::OwoColorize;
 
-use super::{Deed, Mark, Order, Part, Spell, Standing, Step, Timeline, TurnKind, clock::between};
+use super::{Deed, Mark, Order, Part, Spell, Standing, Step, Timeline, TurnKind};
 use crate::{
     engine::Outcome,
     report::{
@@ -141,7 +141,7 @@ impl Picture<'_> {
 
     fn line(&mut self, spell: Option<Spell>, mark: Mark, depth: usize, what: &str) {
         let began = spell.map(|spell| self.time(spell.began, "%H:%M:%S")).unwrap_or_default();
-        let took = spell.and_then(|spell| Some(between(spell.began, spell.ended?).to_string())).unwrap_or_default();
+        let took = spell.and_then(|spell| spell.seconds).map(|seconds| seconds.to_string()).unwrap_or_default();
         let symbol = match mark {
             Mark::Done => mark.symbol().green().to_string(),
             Mark::Failed | Mark::Open => mark.symbol().red().to_string(),
@@ -256,8 +256,8 @@ cut off, by ann@desk, began 2025-11-24 12:00:00, 1.5 s
 
 12:00:01           gone on with
 12:00:01           a person says of /start/container.start: it is done
-12:00:00     1.0 s  ✓ start
-12:00:00     1.0 s    ✓ web-1  start shop-web-r3-1
+12:00:00     0.5 s  ✓ start
+12:00:00     0.5 s    ✓ web-1  start shop-web-r3-1
 12:00:02            ? web-1  switch web to shop-web-r3-1
                     · web-1  commit release 3
 ";
