@@ -1,6 +1,8 @@
 //! What the built-in recipes plan for an application on two hosts in memory. Each plan is a snapshot, is put back when its
 //! commit fails, and leaves nothing to do when it has run.
 
+#[path = "plans/crashes.rs"]
+mod crashes;
 #[path = "../benches/haproxy/mod.rs"]
 mod haproxy;
 #[path = "../benches/shop/mod.rs"]

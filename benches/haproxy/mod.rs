@@ -26,7 +26,11 @@ impl Haproxy {
     /// The answer to a request to either of its sockets: the master's, where `@1` is the worker, or the worker's own.
     pub fn answer(&mut self, request: &[u8]) -> Bytes {
         let request = String::from_utf8_lossy(request);
-        let commands = request.trim_end().split("; ").map(|command| command.strip_prefix("@1 ").unwrap_or(command));
+        let commands = request
+            .trim_end()
+            .lines()
+            .flat_map(|line| line.split("; "))
+            .map(|command| command.strip_prefix("@1 ").unwrap_or(command));
         commands.map(|command| self.obey(command)).collect::<String>().into()
     }
 
@@ -34,6 +38,8 @@ impl Haproxy {
         let words: Vec<&str> = command.split_whitespace().collect();
         match words[..] {
             ["reload"] => return "Success=1\n".into(),
+            // It ends with an empty line, as every answer of HAProxy.
+            ["echo", text] => return format!("{text}\n\n"),
             ["show", "version"] => return VERSION.into(),
             ["show", "servers", "state"] => return self.table(),
             ["show", "map", _] => return self.map(),
@@ -52,7 +58,7 @@ impl Haproxy {
                 }
             }
             // No server has a request in flight, and no worker has been replaced.
-            ["enable", "health", _] | ["wait", ..] | ["show", "proc"] | ["quit"] => {}
+            ["enable", "health", _] | ["wait", ..] | ["show", "proc"] | ["quit"] | ["prompt", "i"] => {}
             _ => panic!("no deploy asks HAProxy to `{command}`"),
         }
         String::new()

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use stagecraft::{
-    engine::{self, Decode, Ended, Execution, RunDirectory, Timing},
+    engine::{self, Decode, Ended, Execution, Journal, RunDirectory, Timing},
     recipe::{self, Inputs, RecipeError},
 };
 use stdlib::{
     facts::{self, Facts, fingerprint},
+    image::Source,
     model::{Application, Release, ReleaseId, RunId},
     plan::Plan,
 };
@@ -75,19 +76,22 @@ impl Shop {
 
     /// Runs the plan to its end, with the journal in `directory`.
     pub async fn execute(&self, plan: &Plan, directory: &Path, run: u32, decode: Decode) -> Ended {
-        let run = run_id(run);
-        let directory = RunDirectory::create(directory, &run, plan).unwrap();
+        let directory = RunDirectory::create(directory, &run_id(run), plan).unwrap();
+        engine::execute(self.execution(plan, run, directory.journal().unwrap(), decode)).await
+    }
+
+    pub fn execution(&self, plan: &Plan, run: u32, journal: Journal, decode: Decode) -> Execution {
         let (events, _receiver) = engine::channel();
-        let execution = Execution {
+        Execution {
             plan: Arc::new(plan.clone()),
-            run,
+            run: run_id(run),
             hosts: self.hosts.clone(),
-            builder: Some(Arc::clone(&self.operator)),
+            source: Some(Arc::new(Source::new(Arc::clone(&self.operator)))),
             release: plan.release.clone().map(Arc::new),
             values: Arc::new(values()),
             identity: Arc::new(self.identity.clone()),
             lock: None,
-            journal: directory.journal().unwrap(),
+            journal,
             mirror: None,
             assume: None,
             limit: engine::HOSTS_AT_ONCE,
@@ -95,8 +99,7 @@ impl Shop {
             cancel: CancellationToken::new(),
             events,
             decode,
-        };
-        engine::execute(execution).await
+        }
     }
 }
 

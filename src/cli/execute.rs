@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use stdlib::{failure::Failure, host::Host, image::Rebuild};
+use stdlib::{
+    failure::Failure,
+    host::{Ahead, Host},
+    image::{Rebuild, Source},
+    model::{RunId, Transfer},
+};
 
 use super::{
     CliError, Exit, Global,
     confirm::confirm,
     deploy::How,
-    images, lock,
+    images::{self, Images},
+    lock,
     perform::{Performance, finish, perform},
     preflight,
     prepare::{self, Ready, Request},
@@ -16,7 +22,7 @@ use super::{
     saved,
     session::Session,
 };
-use crate::config::Project;
+use crate::{config::Project, mirror::Audit};
 
 /// Whether the person has to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +65,16 @@ async fn carry_out(
     let ((), (), images) = tokio::try_join!(
         preflight::check(session),
         lock::look(session, &run, what, how.wait),
-        prepare::images(session, &operator, request, *rebuild, reporting.events()),
+        prepare::images(session, &operator, request, *rebuild, reporting.events(), || expect_images(session)),
     )?;
-    let (ready, guard) = match how.consent() {
+    let source = Arc::new(Source::new(operator));
+    if let (Images::Built(built), Transfer::Direct) = (&images, &session.project.topology.transfer) {
+        built.made.iter().for_each(|image| source.export_ahead(image));
+    }
+    let (planned, guard) = match how.consent() {
         Consent::Given => {
             let guard = lock::take(session, &run, what, how.wait).await?;
-            (prepare::plan(session, &images, request, &run).await, guard)
+            (plan(session, &images, request, &run).await, guard)
         }
         Consent::Ask => {
             // No lock is held while a person thinks.
@@ -77,12 +87,12 @@ async fn carry_out(
                 return Ok(Exit::Cancelled);
             }
             let guard = lock::take(session, &run, what, how.wait).await?;
-            let ready = prepare::plan(session, &images, request, &run).await;
-            (ready.and_then(|ready| same(&shown, ready)), guard)
+            let planned = plan(session, &images, request, &run).await;
+            (planned.and_then(|(ready, audit)| Ok((same(&shown, ready)?, audit))), guard)
         }
     };
-    let ready = match ready {
-        Ok(ready) => ready,
+    let (ready, audit) = match planned {
+        Ok(planned) => planned,
         Err(error) => {
             guard.release().await;
             return Err(error);
@@ -91,8 +101,22 @@ async fn carry_out(
     if how.consent() == Consent::Given {
         reporting.plan(&ready.plan, &ready.log).await;
     }
-    let performance = Performance { what: what.clone(), ready, run, operator, guard, limit: how.limit, assume: None };
+    let performance =
+        Performance { what: what.clone(), ready, audit, run, source, guard, limit: how.limit, assume: None };
     perform(session, performance, reporting).await
+}
+
+/// What is built now will be sent to hosts and run there: the time of the build serves to open what that takes.
+fn expect_images(session: &Session) {
+    session.open_ahead(Ahead::Locks);
+    if session.project.topology.transfer == Transfer::Direct {
+        session.open_ahead(Ahead::Images);
+    }
+}
+
+/// The plan, and the audit that the run would be written into: under the lock.
+async fn plan(session: &Session, images: &Images, request: &Request, run: &RunId) -> Result<(Ready, Audit), CliError> {
+    tokio::try_join!(prepare::plan(session, images, request, run), session.audit())
 }
 
 /// The plan that was shown, if the hosts are still as it found them.

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::future::try_join_all;
 use stdlib::{
     failure::Failure,
     host::{self, Host, Hosts},
@@ -25,6 +24,8 @@ pub enum Images {
 pub struct Built {
     pub services: BTreeMap<ServiceName, Image>,
     pub ingress: Option<Image>,
+    /// Those that were not there and have been built or pulled just now.
+    pub made: Vec<Image>,
 }
 
 impl Images {
@@ -51,7 +52,7 @@ pub async fn build(
     rebuild: Rebuild,
     say: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Built, CliError> {
-    let platform = platform(hosts).await?;
+    let platform = platform(hosts)?;
     let builds = project.builds();
     let services = image::resolve(&project.compose, &builds, operator, &platform, rebuild, say);
     let ingress = async {
@@ -62,21 +63,21 @@ pub async fn build(
         let service = ServiceName::new("ingress").expect("a valid name");
         let request = [BuildRequest { service: service.clone(), source: settings.image.clone(), build: None }];
         let resolved = image::resolve(&project.compose, &request, operator, &platform, Rebuild::Changed, say).await;
-        Ok::<_, Failure>(resolved?.remove(&service))
+        Ok::<_, Failure>(Some(resolved?))
     };
     let (services, ingress) = tokio::try_join!(services, ingress)?;
-    Ok(Built { services, ingress })
+    let ingress = ingress.and_then(|resolved| resolved.images.into_values().next());
+    Ok(Built { services: services.images, ingress, made: services.made })
 }
 
 /// The platform that all hosts report.
-async fn platform(hosts: &Hosts) -> Result<String, CliError> {
-    let platforms = try_join_all(hosts.iter().map(|host| async { Ok((host.name(), host.info().await?.platform)) }));
-    let platforms: Vec<(&HostName, String)> = platforms.await.map_err(|error| CliError::Hosts(vec![error]))?;
-    let (first, platform) = platforms.first().expect("an environment has a host");
-    if let Some((other, differs)) = platforms.iter().find(|(_, other)| other != platform) {
+fn platform(hosts: &Hosts) -> Result<String, CliError> {
+    let mut platforms = hosts.iter().map(|host| (host.name(), host.platform()));
+    let (first, platform) = platforms.next().expect("an environment has a host");
+    if let Some((other, differs)) = platforms.find(|(_, other)| *other != platform) {
         let message =
             format!("hosts of one environment have two platforms: {first} is {platform}, {other} is {differs}");
         return Err(Failure::new(message).hint("give each platform an environment of its own").into());
     }
-    Ok(platform.clone())
+    Ok(platform)
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use stdlib::{
-    host::{Host, LockGuard},
+    host::{Ahead, LockGuard},
+    image::Source,
     model::{Route, RunId, Tls},
     plan::Plan,
 };
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     config::Project,
     engine::{self, Assume, Ended, Execution, Journal, Outcome, RunDirectory, Timing},
-    mirror::{Copy, Deed, Line, Opening},
+    mirror::{Audit, Copy, Deed, Line, Opening},
     report::Summary,
 };
 
@@ -27,8 +28,10 @@ pub struct Performance {
     /// The command, recipe or pipeline, for the audit.
     pub what: String,
     pub ready: Ready,
+    /// The environment's audit, read under the lock.
+    pub audit: Audit,
     pub run: RunId,
-    pub operator: Arc<dyn Host>,
+    pub source: Arc<Source>,
     pub guard: Box<dyn LockGuard>,
     /// Hosts that are changed at once.
     pub limit: usize,
@@ -41,6 +44,7 @@ pub async fn perform(session: &Session, performance: Performance, reporting: Rep
         performance.guard.release().await;
         return Ok(finish(session, plan, run, None, reporting).await);
     }
+    session.open_ahead(Ahead::Locks);
     let directory = RunDirectory::create(&state::directory(&session.project.directory), &run, plan);
     let directory = directory.map_err(anyhow::Error::from)?;
     let journal = directory.journal().map_err(anyhow::Error::from)?;
@@ -63,11 +67,11 @@ impl Performance {
         let Ready { plan, values, identity, .. } = self.ready;
         let mut line = Line::new(deed, self.run.clone(), author(), self.what);
         line.release = plan.release.as_ref().map(|release| release.id.to_string());
-        let topology = &session.project.topology;
         let opening = Opening {
-            home: Arc::clone(session.host(&topology.home)),
+            home: Arc::clone(session.home()),
             compose_project: session.project.compose.project.clone(),
             line,
+            audit: self.audit,
         };
         let mirror = match Copy::open(opening, directory).await {
             Ok(mirror) => mirror,
@@ -80,7 +84,7 @@ impl Performance {
             release: plan.release.clone().map(Arc::new),
             plan: Arc::new(plan),
             hosts: session.hosts.clone(),
-            builder: Some(self.operator),
+            source: Some(self.source),
             run: self.run,
             values: Arc::new(values),
             identity: Arc::new(identity),

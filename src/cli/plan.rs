@@ -39,7 +39,8 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let (session, operator) = connect(pipeline.project).await?;
     let mut reporting = Reporting::start(global);
     let planned = async {
-        let images = prepare::images(&session, &operator, &request, Rebuild::Changed, reporting.events()).await?;
+        let images =
+            prepare::images(&session, &operator, &request, Rebuild::Changed, reporting.events(), || ()).await?;
         prepare::plan(&session, &images, &request, &prepare::new_run()).await
     };
     let planned = planned.await;

@@ -47,13 +47,15 @@ pub fn new_run() -> RunId {
     RunId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID is letters, digits and hyphens")
 }
 
-/// The images of the application that the recipe is about, built where that is today's.
+/// The images of the application that the recipe is about, built where that is today's. `begins` is called when there is
+/// something to build or to pull.
 pub async fn images(
     session: &Session,
     operator: &Arc<dyn Host>,
     request: &Request,
     rebuild: Rebuild,
     events: &EventSender,
+    begins: impl Fn() + Send + Sync,
 ) -> Result<Images, CliError> {
     if request.recipe.restores() {
         return Ok(Images::Live);
@@ -63,6 +65,7 @@ pub async fn images(
     let began = OnceLock::new();
     let say = |text: &str| {
         began.get_or_init(|| {
+            begins();
             events.send(Event::StepStarted { key: key.clone(), name: name.clone() });
             Instant::now()
         });

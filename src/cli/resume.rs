@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use stdlib::{facts::Facts, failure::Failure, host::Host, model::RunId, plan::Plan};
+use stdlib::{facts::Facts, failure::Failure, host::Host, image::Source, model::RunId, plan::Plan};
 
 use super::{
     CliError, Exit, Global,
@@ -75,7 +75,7 @@ impl Order<'_> {
 }
 
 pub async fn go_on(order: &Order<'_>, global: &Global) -> Result<Exit, CliError> {
-    let (session, operator) = connect(project::load(global).await?.leave_out(&order.how.without)?).await?;
+    let (session, operator) = connect(project::load_for_a_run(global).await?.leave_out(&order.how.without)?).await?;
     let done = carry_out(&session, operator, order, Reporting::start(global)).await;
     session.close().await;
     done
@@ -115,9 +115,10 @@ async fn carry_out(
                 .hint("start anew: `stagecraft deploy`")
         })?;
         let journal = directory.reopen(&history).map_err(anyhow::Error::from)?;
-        Ok((directory, history, journal, Ready { plan, values, identity, log: Vec::new() }))
+        let ready = Ready { plan, values, identity, log: Vec::new() };
+        Ok((directory, history, journal, ready, session.audit().await?))
     };
-    let (directory, history, journal, ready) = match prepared.await {
+    let (directory, history, journal, ready, audit) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => {
             guard.release().await;
@@ -125,7 +126,16 @@ async fn carry_out(
         }
     };
     let (what, limit) = (order.what().to_owned(), order.how.limit);
-    let performance = Performance { what, ready, run: run.clone(), operator, guard, limit, assume: order.assume };
+    let performance = Performance {
+        what,
+        ready,
+        audit,
+        run: run.clone(),
+        source: Arc::new(Source::new(operator)),
+        guard,
+        limit,
+        assume: order.assume,
+    };
     let execution = performance.execution(session, &directory, journal, order.deed(), &reporting).await?;
     let plan = Arc::clone(&execution.plan);
     let ended = engine::resume(execution, &history, order.heading).await.map_err(anyhow::Error::from)?;
@@ -151,12 +161,8 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    fn home(&self) -> &Arc<dyn Host> {
-        self.session.host(&self.session.project.topology.home)
-    }
-
     async fn bundle(&self, run: &RunId) -> Result<Option<Bundle>, CliError> {
-        Ok(mirror::fetch(self.home(), &self.session.project.compose.project, run).await?)
+        Ok(mirror::fetch(self.session.home(), &self.session.project.compose.project, run).await?)
     }
 
     /// The run that is named, or the newest that this machine or the environment knows.
@@ -165,7 +171,7 @@ impl Kept<'_> {
             return RunId::new(name).map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`"));
         }
         let here = RunDirectory::list(&self.directory).map_err(anyhow::Error::from)?.into_iter().next();
-        let audit = mirror::read_audit(self.home(), &self.session.project.compose.project).await?;
+        let audit = self.session.audit().await?;
         let there = audit.lines().ok().and_then(|lines| lines.into_iter().map(|line| line.run).max());
         // Ids sort by the time they were made.
         here.max(there).ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))

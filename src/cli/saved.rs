@@ -1,6 +1,6 @@
 //! `stagecraft deploy --plan FILE`: runs a plan that was saved.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
@@ -8,6 +8,7 @@ use stdlib::{
     facts::{Facts, fingerprint},
     failure::Failure,
     host::Hosts,
+    image::Source,
     model::{Application, Identity, Route, Tls, Values},
     plan::{Plan, Question, Read},
 };
@@ -41,10 +42,19 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
     let done = async {
         let run = prepare::new_run();
         let guard = lock::take(&session, &run, "deploy", how.wait).await?;
-        match restore(&session, plan).await {
-            Ok(ready) => {
+        match tokio::try_join!(restore(&session, plan), session.audit()) {
+            Ok((ready, audit)) => {
                 let (what, limit) = ("deploy --plan".to_owned(), how.limit);
-                let performance = Performance { what, ready, run, operator, guard, limit, assume: None };
+                let performance = Performance {
+                    what,
+                    ready,
+                    audit,
+                    run,
+                    source: Arc::new(Source::new(operator)),
+                    guard,
+                    limit,
+                    assume: None,
+                };
                 perform(&session, performance, reporting).await
             }
             Err(error) => {

@@ -1,21 +1,27 @@
 //! The connected hosts of one command.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::future::join_all;
 use stdlib::{
     facts::{self, Facts},
-    host::{self, Host, HostError, Hosts},
+    host::{self, Ahead, Host, HostError, Hosts},
     model::HostName,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::CliError;
-use crate::config::Project;
+use crate::{
+    config::Project,
+    mirror::{self, Audit},
+};
 
 /// A project and the connections to all hosts of its environment.
 pub struct Session {
     pub project: Project,
     pub hosts: Hosts,
+    /// What is being opened; given up when it is dropped.
+    opening: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
 impl Session {
@@ -36,7 +42,7 @@ impl Session {
         let (hosts, errors): (Vec<_>, Vec<_>) = connected.into_iter().partition(Result::is_ok);
         let hosts = Hosts::new(hosts.into_iter().filter_map(Result::ok).collect());
         project.topology.hosts.retain(|host| hosts.get(&host.name).is_some());
-        (Self { project, hosts }, errors.into_iter().filter_map(Result::err).collect())
+        (Self { project, hosts, opening: Mutex::default() }, errors.into_iter().filter_map(Result::err).collect())
     }
 
     /// A host that the facts or the topology name.
@@ -44,11 +50,34 @@ impl Session {
         self.hosts.get(name).expect("every host of the topology is connected")
     }
 
+    /// The environment's home host.
+    pub fn home(&self) -> &Arc<dyn Host> {
+        self.host(&self.project.topology.home)
+    }
+
+    pub async fn audit(&self) -> Result<Audit, CliError> {
+        Ok(mirror::read_audit(self.home(), &self.project.compose.project).await?)
+    }
+
     pub async fn facts(&self) -> Result<Facts, CliError> {
         facts::gather(&self.hosts, &self.project.compose.project).await.map_err(CliError::Hosts)
     }
 
+    /// Has something opened on all hosts that will be needed soon, and returns at once.
+    pub fn open_ahead(&self, what: Ahead) {
+        let open = |host: &Arc<dyn Host>| {
+            let host = Arc::clone(host);
+            AbortOnDropHandle::new(tokio::spawn(async move { host.open_ahead(what).await }))
+        };
+        self.opening().extend(self.hosts.iter().map(open));
+    }
+
+    fn opening(&self) -> MutexGuard<'_, Vec<AbortOnDropHandle<()>>> {
+        self.opening.lock().expect("nothing panics while holding it")
+    }
+
     pub async fn close(&self) {
+        self.opening().clear();
         join_all(self.hosts.iter().map(|host| host.close())).await;
     }
 }

@@ -92,6 +92,11 @@ impl Draft {
             Application { model: &model, sources, directory: &directory, hosts: &self.hosts, home: &self.home };
         let placed = placement::place(&self.services, application, findings);
         let values = values(&model, &placed);
+        let project = self.with(model, placed, values);
+        findings.errors.is_empty().then_some(project)
+    }
+
+    pub fn with(self, model: Model, placed: BTreeMap<ServiceName, Placed>, values: Values) -> Project {
         let topology = Topology {
             project: self.project,
             environment: self.environment,
@@ -101,8 +106,8 @@ impl Draft {
             ingress: self.ingress,
             retain: self.retain,
         };
-        let project = Project {
-            directory,
+        Project {
+            directory: self.compose.directory.clone(),
             topology,
             without: Vec::new(),
             compose: self.compose,
@@ -110,8 +115,7 @@ impl Draft {
             model,
             placed,
             values,
-        };
-        findings.errors.is_empty().then_some(project)
+        }
     }
 }
 

@@ -31,7 +31,7 @@ mod tests;
 
 pub use diagnostic::{Diagnostic, print, print_warnings};
 pub use pipelines::Pipeline;
-pub use project::{Project, environments, load, load_text};
+pub use project::{Project, environments, load, load_hosts, load_text};
 pub use schema::schema;
 pub use starter::{SCHEMA_FILE, Starter, StarterHost};
 

@@ -156,6 +156,15 @@ pub async fn load_text(
     project.map(|project| (project, warnings)).ok_or(errors)
 }
 
+/// One environment of stagecraft.yml with its hosts and nothing else: for what goes by a plan that was made before, whatever
+/// has become of the Compose files and the services since.
+pub fn load_hosts(directory: &Path, environment: Option<&str>) -> Option<Project> {
+    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    let text = read(&directory).ok()?;
+    let draft = Draft::read(&directory, &text, environment, &mut Findings::new(FILE, text.as_str()))?;
+    Some(draft.with(Model::default(), BTreeMap::new(), Values::default()))
+}
+
 /// The names of the environments in `directory`'s stagecraft.yml; none when it has none or cannot be read.
 pub fn environments(directory: &Path) -> Vec<String> {
     let Ok(text) = read(directory) else { return Vec::new() };

@@ -29,7 +29,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use stdlib::{
     failure::Failure,
-    host::{Host, Hosts, LockGuard},
+    host::{Hosts, LockGuard},
+    image::Source,
     model::{HostName, Identity, Release, RunId, Values},
     operation::{AnyOperation, DecodeError},
     plan::{Effect, Key, Plan, Planned},
@@ -69,7 +70,7 @@ pub struct Execution {
     pub run: RunId,
     pub hosts: Hosts,
     /// The operator's own engine.
-    pub builder: Option<Arc<dyn Host>>,
+    pub source: Option<Arc<Source>>,
     pub release: Option<Arc<Release>>,
     pub values: Arc<Values>,
     pub identity: Arc<Identity>,
@@ -236,7 +237,7 @@ fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>
         operations,
         surroundings: Surroundings {
             hosts: execution.hosts,
-            builder: execution.builder,
+            source: execution.source,
             release: execution.release,
             values: execution.values,
             identity: execution.identity,

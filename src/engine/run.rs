@@ -8,7 +8,8 @@ use std::{
 
 use stdlib::{
     failure::Failure,
-    host::{Host, Hosts},
+    host::Hosts,
+    image::Source,
     model::{HostName, Identity, Release, RunId, Values},
     operation::{AnyOperation, Context, Progress},
     plan::{Key, Plan, Planned},
@@ -54,7 +55,7 @@ impl Default for Timing {
 /// What an operation gets to see, but for its own key and host.
 pub(super) struct Surroundings {
     pub hosts: Hosts,
-    pub builder: Option<Arc<dyn Host>>,
+    pub source: Option<Arc<Source>>,
     pub release: Option<Arc<Release>>,
     pub values: Arc<Values>,
     pub identity: Arc<Identity>,
@@ -111,7 +112,7 @@ impl Run {
             release: around.release.clone(),
             values: Arc::clone(&around.values),
             identity: Arc::clone(&around.identity),
-            builder: around.builder.clone(),
+            source: around.source.clone(),
             outputs: Arc::clone(&self.ledger) as Arc<_>,
             progress: Arc::new(Says { key: planned.key.clone(), events: self.events.clone() }),
         }

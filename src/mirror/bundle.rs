@@ -26,7 +26,7 @@ pub(super) fn directory(slot: usize) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     pub plan: Vec<u8>,
-    /// A copy of the journal, up to a second behind.
+    /// A copy of the journal, up to a few seconds behind.
     pub journal: Vec<u8>,
 }
 

@@ -13,18 +13,20 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     audit::{Audit, Deed, Line},
-    bundle::{AUDIT_FILE, JOURNAL, PLAN, SLOTS, directory, read_audit},
+    bundle::{AUDIT_FILE, JOURNAL, PLAN, SLOTS, directory},
 };
 use crate::engine::{Mirror, Outcome, RunDirectory};
 
 /// How far the copy of a journal may be behind it, beside what a write takes.
-pub const LAG: Duration = Duration::from_secs(1);
+pub const LAG: Duration = Duration::from_secs(3);
 
 /// The line of the audit with which a run begins or goes on, and where it is written.
 pub struct Opening {
     pub home: Arc<dyn Host>,
     pub compose_project: String,
     pub line: Line,
+    /// The audit, read under the lock.
+    pub audit: Audit,
 }
 
 /// A run's copy, brought up to date while the run is under way.
@@ -77,8 +79,7 @@ impl Place {
 impl Copy {
     /// Writes the line, the plan, and what the journal has, before anything of the run begins. Under the environment's lock.
     pub async fn open(opening: Opening, run: &RunDirectory) -> Result<Self, Failure> {
-        let Opening { home, compose_project, mut line } = opening;
-        let mut audit = read_audit(&home, &compose_project).await?;
+        let Opening { home, compose_project, mut line, mut audit } = opening;
         line.slot = audit.bundles() % SLOTS;
         audit.append(line.clone());
         let journal = run.path().join(JOURNAL);

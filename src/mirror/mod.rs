@@ -2,14 +2,14 @@
 //! runs the bundle, which is the plan and a copy of the journal. With it a teammate or the next CI job can see, resume or
 //! undo a run whose machine is gone.
 //!
-//! The copy lags behind the journal by up to a second: what it says has ended has ended, and anything else may have begun.
+//! The copy lags behind the journal by up to a few seconds: what it says has ended has ended, and anything else may have begun.
 
 mod audit;
 mod bundle;
 mod copy;
 mod tally;
 
-pub use audit::{Deed, Line};
+pub use audit::{Audit, Deed, Line};
 pub use bundle::{Bundle, fetch, read_audit};
 pub use copy::{Copy, Opening};
 pub use tally::{Tally, tally};

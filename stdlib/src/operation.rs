@@ -32,7 +32,7 @@ pub struct Context {
     pub values: Arc<Values>,
     pub identity: Arc<Identity>,
     /// The operator's own engine: where images are built and exported from.
-    pub builder: Option<Arc<dyn Host>>,
+    pub source: Option<Arc<image::Source>>,
     pub outputs: Arc<dyn Outputs>,
     pub progress: Arc<dyn Progress>,
 }

@@ -316,7 +316,7 @@ pub fn execution(world: &Arc<World>, plan: &Plan, disk: &Memory, next: u64) -> (
         plan: Arc::new(plan.clone()),
         run: RunId::new("0199-run").unwrap(),
         hosts: Hosts::default(),
-        builder: None,
+        source: None,
         release: None,
         values: Arc::default(),
         identity: Arc::new(Identity {

@@ -66,7 +66,7 @@ pub fn stand_ins() -> Vec<Function> {
         }),
         function("release", "commit", &[], |planning, scope, _| {
             let compose_project = planning.application.compose_project();
-            scope.operation(None, &Commit { compose_project, number: planning.release.id.number });
+            scope.operation(None, &Commit { compose_project, number: planning.release.id.number, predecessor: None });
             Ok(())
         }),
     ]

@@ -35,7 +35,7 @@ pub struct ContainerSpec {
     pub(super) environment: BTreeMap<String, KeyedHash>,
     /// Variables of the image that the container does not get.
     pub(super) unset: BTreeSet<String>,
-    /// The networks to join; the first is given in the create request.
+    /// The networks to join; the first is the one of `NetworkMode`.
     pub(super) networks: Vec<Endpoint>,
 }
 

@@ -28,25 +28,30 @@ pub async fn create(cx: &Context, host: &Arc<dyn Host>, service: &ServiceName, s
     let run = [(labels::RUN, cx.run.as_str()), (labels::KEY, cx.key.as_str())];
     let run = run.map(|(name, value)| (name.to_owned(), value.to_owned()));
     body.labels.get_or_insert_default().extend(run);
-    if let Some(first) = spec.networks.first() {
-        let endpoints = HashMap::from([(first.network.clone(), settings(first))]);
+    if !spec.networks.is_empty() {
+        let endpoints = spec.networks.iter().map(|endpoint| (endpoint.network.clone(), settings(endpoint))).collect();
         body.networking_config = Some(NetworkingConfig { endpoints_config: Some(endpoints) });
     }
-    let (id, joined) = match host.create_container(&spec.name, body).await {
-        Ok(id) => (id, first_of(spec)),
+    match host.create_container(&spec.name, body).await {
+        Ok(id) => Ok(id),
         Err(error) if error.status() == Some(CONFLICT) => {
             let there = host.container(&spec.name).await?.unwrap_or_default();
             if own(cx, &there) {
-                let networks = there.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-                (there.id.unwrap_or_default(), networks.into_keys().collect())
+                finish(host, spec, there).await
             } else {
                 let hint = format!("look at it with `docker inspect {}`, and remove it if nothing needs it", spec.name);
-                return Err(Failure::from(error).hint(hint));
+                Err(Failure::from(error).hint(hint))
             }
         }
-        Err(error) => return Err(error.into()),
-    };
-    for endpoint in spec.networks.iter().filter(|endpoint| !joined.contains(&endpoint.network)) {
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Joins the networks that a container still lacks: an old engine takes one with the request, and the run was cut off.
+async fn finish(host: &Arc<dyn Host>, spec: &ContainerSpec, there: ContainerInspectResponse) -> Result<String> {
+    let id = there.id.unwrap_or_default();
+    let joined = there.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    for endpoint in spec.networks.iter().filter(|endpoint| !joined.contains_key(&endpoint.network)) {
         if let Err(error) = host.connect_network(&endpoint.network, &id, settings(endpoint)).await {
             // A container without one of its networks must not be taken for a whole one.
             host.remove_container(&id).await?;
@@ -54,10 +59,6 @@ pub async fn create(cx: &Context, host: &Arc<dyn Host>, service: &ServiceName, s
         }
     }
     Ok(id)
-}
-
-fn first_of(spec: &ContainerSpec) -> Vec<String> {
-    spec.networks.first().map(|endpoint| endpoint.network.clone()).into_iter().collect()
 }
 
 /// Whether this very operation made the container.

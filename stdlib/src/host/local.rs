@@ -148,5 +148,9 @@ impl Access for Local {
             .map_err(|error| self.error(&format!("the lock {name}"), &error))
     }
 
+    async fn open_for_locks(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn close(&self) {}
 }

@@ -18,7 +18,9 @@ use tokio::{
 };
 
 use super::{
-    CommandOutput, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result, Usage,
+    Ahead, CommandOutput, Conversation, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result,
+    Usage,
+    conversation::Talk,
     door::{Door, Way},
     engine::{Engine, Place},
     pulse::{Loss, Pulse},
@@ -39,6 +41,8 @@ pub trait Access: Send + Sync {
     /// Runs a shell command to its end.
     async fn shell(&self, command: &str, stdin: Bytes) -> Result<CommandOutput>;
     async fn lock(&self, name: &str, holder: &LockHolder) -> Result<Locked>;
+    /// Opens the session that [`Access::lock`] takes its locks in.
+    async fn open_for_locks(&self) -> Result<()>;
     async fn close(&self);
 }
 
@@ -85,7 +89,7 @@ impl<A: Access> Machine<A> {
     }
 }
 
-fn nothing_listens(error: &io::Error) -> bool {
+pub fn nothing_listens(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound};
     matches!(error.kind(), NotFound | ConnectionRefused | BrokenPipe | ConnectionReset)
 }
@@ -109,6 +113,10 @@ impl<A: Access> Host for Machine<A> {
     }
     fn usage(&self) -> Usage {
         self.meter.usage()
+    }
+
+    fn platform(&self) -> String {
+        self.engine.platform().to_owned()
     }
 
     async fn info(&self) -> Result<EngineInfo> {
@@ -200,6 +208,20 @@ impl<A: Access> Host for Machine<A> {
         let what = format!("a request to {}", path.display());
         self.within(what, deadline, self.exchange(path, request)).await
     }
+    async fn converse(&self, path: &Path) -> Result<Option<Box<dyn Conversation>>> {
+        let door = self.access.door(path).await?;
+        match door.open().await {
+            Ok(stream) => {
+                let (place, pulse) = (self.place.clone(), Arc::clone(&self.pulse));
+                Ok(Some(Box::new(Talk { place, pulse, path: path.to_owned(), stream })))
+            }
+            Err(error) if nothing_listens(&error) => Ok(None),
+            Err(error) => {
+                let what = format!("a connection to {}", path.display());
+                Err(HostError::Local { host: self.place.host.clone(), what, why: error.to_string() })
+            }
+        }
+    }
     async fn shell(&self, command: &str, stdin: Bytes, deadline: Span) -> Result<CommandOutput> {
         self.meter.sent(stdin.len());
         let output = self.within(shown(command), deadline, self.access.shell(command, stdin)).await?;
@@ -214,6 +236,15 @@ impl<A: Access> Host for Machine<A> {
         taken.unwrap_or_else(|_| {
             Err(HostError::Lost { host: self.place.host.clone(), what: format!("taking the lock {name}") })
         })
+    }
+    async fn open_ahead(&self, what: Ahead) {
+        let opened = match what {
+            Ahead::Locks => self.access.open_for_locks().await,
+            Ahead::Images => self.access.bulk(&self.engine).await.map(drop),
+        };
+        if let Err(error) = opened {
+            tracing::debug!(host = %self.place.host, %error, ?what, "could not be opened ahead");
+        }
     }
     async fn close(&self) {
         self.pulse.lose(Loss::Ended("the connection has been closed".to_owned()));

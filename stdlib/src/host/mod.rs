@@ -17,6 +17,7 @@ use futures_util::stream::BoxStream;
 use crate::model::{HostName, Span};
 
 mod connect;
+mod conversation;
 mod door;
 mod engine;
 mod error;
@@ -29,6 +30,7 @@ mod ssh;
 mod usage;
 
 pub use connect::connect;
+pub use conversation::Conversation;
 pub use error::HostError;
 
 pub type Result<T> = std::result::Result<T, HostError>;
@@ -123,6 +125,15 @@ pub struct LockHolder {
     pub what: String,
 }
 
+/// What a host's connection can have opened before it is asked for, because opening it takes several round trips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// What holds its locks.
+    Locks,
+    /// What images travel over.
+    Images,
+}
+
 pub enum Locked {
     Held(Box<dyn LockGuard>),
     /// Somebody else has it. `None` when the holder's note cannot be read.
@@ -139,6 +150,9 @@ pub trait Host: Send + Sync {
         false
     }
     fn usage(&self) -> Usage;
+
+    /// The engine's, such as `linux/amd64`: it has said so when it was connected to.
+    fn platform(&self) -> String;
 
     // --- the engine: questions
     async fn info(&self) -> Result<EngineInfo>;
@@ -190,10 +204,14 @@ pub trait Host: Send + Sync {
     /// Sends `request` to a Unix socket of the host and returns all it answers before closing; `None` when nothing
     /// listens there.
     async fn socket(&self, path: &Path, request: &[u8], deadline: Span) -> Result<Option<Bytes>>;
+    /// Connects to a Unix socket of the host that is to be asked several times; `None` when nothing listens there.
+    async fn converse(&self, path: &Path) -> Result<Option<Box<dyn Conversation>>>;
     /// Runs a shell command as the SSH user.
     async fn shell(&self, command: &str, stdin: Bytes, deadline: Span) -> Result<CommandOutput>;
     /// Tries to take the named lock.
     async fn lock(&self, name: &str, holder: &LockHolder) -> Result<Locked>;
+    /// Opens something that will be needed soon. What fails here is met, and said, by whoever needs it.
+    async fn open_ahead(&self, what: Ahead);
     /// Ends the connection. Later calls fail.
     async fn close(&self);
 }

@@ -45,6 +45,14 @@ pub enum Rebuild {
     All,
 }
 
+/// The images of all requests.
+#[derive(Debug)]
+pub struct Resolved {
+    pub images: BTreeMap<ServiceName, Image>,
+    /// Those that were not there and have been built or pulled just now.
+    pub made: Vec<Image>,
+}
+
 /// Builds the images whose content has changed, pulls those that are only named and missing, and returns the content
 /// identity of each. `say` gets short phrases of progress.
 ///
@@ -57,7 +65,7 @@ pub async fn resolve(
     platform: &str,
     rebuild: Rebuild,
     say: &(dyn Fn(&str) + Send + Sync),
-) -> Result<BTreeMap<ServiceName, Image>, Failure> {
+) -> Result<Resolved, Failure> {
     let work = Work { compose, engine, platform, rebuild, say };
     let secrets = Arc::new(build_secrets(compose, requests).await?);
     let wanted = try_join_all(requests.iter().map(|request| work.wanted(request, &secrets))).await?;
@@ -72,7 +80,8 @@ pub async fn resolve(
         digest: digests[wanted.reference.as_str()].clone(),
         platform: platform.to_owned(),
     };
-    Ok(wanted.iter().map(|wanted| (wanted.request.service.clone(), image(wanted))).collect())
+    let images = wanted.iter().map(|wanted| (wanted.request.service.clone(), image(wanted))).collect();
+    Ok(Resolved { images, made: wanted.iter().filter(|wanted| !wanted.there).map(image).collect() })
 }
 
 /// The values of all build secrets, by service and name; `None` for a service with one that cannot be read.

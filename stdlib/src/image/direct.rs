@@ -13,18 +13,19 @@ use super::{
     export::Export,
     layers::Layers,
     shipment::Shipment,
+    source::Source,
     transfer::{Lack, SendImages, Sent, find, settle},
 };
 use crate::{
     failure::Failure,
-    host::{Host, HostError, ImageStore},
+    host::{HostError, ImageStore},
     model::Image,
     operation::{Context, Result},
 };
 
-pub async fn send(operation: &SendImages, cx: &Context, builder: &Arc<dyn Host>) -> Result<Value> {
+pub async fn send(operation: &SendImages, cx: &Context, source: &Source) -> Result<Value> {
     let asked = operation.hosts.iter().map(|lack| look(operation, cx, lack));
-    let (states, exports) = tokio::join!(join_all(asked), export(operation, cx, builder));
+    let (states, exports) = tokio::join!(join_all(asked), export(operation, cx, source));
     let (layers, exported) = exports;
     let outcomes = operation.hosts.iter().zip(states).map(|(lack, state)| {
         let (layers, exported) = (Arc::clone(&layers), &exported);
@@ -61,10 +62,10 @@ async fn look(operation: &SendImages, cx: &Context, lack: &Lack) -> Result<State
 type Exported = HashMap<String, Result<Described>>;
 
 /// Exports each image once, all at the same time.
-async fn export(operation: &SendImages, cx: &Context, builder: &Arc<dyn Host>) -> (Arc<Layers>, Exported) {
+async fn export(operation: &SendImages, cx: &Context, source: &Source) -> (Arc<Layers>, Exported) {
     let names: Vec<&str> = operation.images.iter().map(|image| image.source.as_str()).collect();
     cx.progress.say(None, &format!("exporting {}", names.join(", ")));
-    let exports = join_all(operation.images.iter().map(|image| export_one(image, builder))).await;
+    let exports = join_all(operation.images.iter().map(|image| export_one(image, source))).await;
     let mut layers = Layers::new();
     let mut exported = HashMap::new();
     for (image, export) in operation.images.iter().zip(exports) {
@@ -80,8 +81,8 @@ async fn export(operation: &SendImages, cx: &Context, builder: &Arc<dyn Host>) -
     (Arc::new(layers), exported)
 }
 
-async fn export_one(image: &Image, builder: &Arc<dyn Host>) -> Result<Export> {
-    let export = Export::of(builder, &image.tag(), &image.platform).await.map_err(|failure| {
+async fn export_one(image: &Image, source: &Source) -> Result<Export> {
+    let export = source.export(image).await.map_err(|failure| {
         let again = || "deploy again, which builds it, or bring it to this machine's engine under that tag".to_owned();
         let hint = failure.hint.clone().or_else(|| Some(again()));
         Failure { message: format!("image {}: {}", image.source, failure.message), hint, ..failure }

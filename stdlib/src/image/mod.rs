@@ -14,10 +14,12 @@ mod ignore;
 mod layers;
 mod registry;
 mod shipment;
+mod source;
 mod transfer;
 
-pub use build::{BuildRequest, Rebuild, resolve};
+pub use build::{BuildRequest, Rebuild, Resolved, resolve};
 pub use forget::{Forget, forget_unused};
+pub use source::Source;
 pub use transfer::{Lack, SendImages};
 
 /// A number of bytes for people: `6.1 MB`.

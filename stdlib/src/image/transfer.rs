@@ -129,13 +129,13 @@ impl Operation for SendImages {
     }
 
     async fn run(&self, cx: &Context) -> Result<Value> {
-        let builder = cx.builder.as_ref().ok_or_else(|| {
+        let source = cx.source.as_ref().ok_or_else(|| {
             Failure::new("images are sent from this machine's engine, and this run has no connection to it")
                 .hint("start Docker on this machine, and run it again")
         })?;
         match &self.via {
-            Transfer::Direct => direct::send(self, cx, builder).await,
-            Transfer::Registry { prefix } => registry::send(self, cx, builder, prefix).await,
+            Transfer::Direct => direct::send(self, cx, source).await,
+            Transfer::Registry { prefix } => registry::send(self, cx, source.engine(), prefix).await,
         }
     }
 

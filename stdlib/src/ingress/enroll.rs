@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use futures_util::future::select_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
-    runtime::{self, Row, SERVERS},
+    runtime::{self, Row, Runtime, SERVERS},
     seats::Seat,
 };
 use crate::{
@@ -21,8 +21,12 @@ use crate::{
     plan::Effect,
 };
 
-/// Between two looks at the checks.
+/// From one look at the checks to the next, for as long as [`SOON`].
 const POLL: Duration = Duration::from_millis(100);
+/// Most containers are ready by then.
+const SOON: Duration = Duration::from_secs(5);
+/// From one look at the checks to the next after that.
+const LATER_POLL: Duration = Duration::from_millis(300);
 
 /// Adds servers without traffic, and waits until HAProxy's checks have passed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,66 +43,104 @@ pub(super) fn find<'a>(rows: &'a [Row], seat: &Seat) -> Option<&'a Row> {
 }
 
 /// Adds those seats that are missing, and returns all rows as they were before.
-pub(super) async fn add_missing(host: &Arc<dyn Host>, seats: &[Seat]) -> Result<Vec<Row>> {
-    let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?);
+async fn add_missing(runtime: &mut Runtime<'_>, seats: &[Seat]) -> Result<Vec<Row>> {
+    let rows = runtime::rows(&runtime.command(&[SERVERS.to_owned()]).await?);
+    add_to(runtime, seats, &rows).await?;
+    Ok(rows)
+}
+
+/// Adds those seats that these rows lack.
+async fn add_to(runtime: &mut Runtime<'_>, seats: &[Seat], rows: &[Row]) -> Result<()> {
     let mut commands: Vec<String> = Vec::new();
     for seat in seats {
-        match find(&rows, seat) {
+        match find(rows, seat) {
             None => commands.extend(seat.add()),
             // A container of a fixed name has been made anew, at another address.
             Some(row) if row.address != seat.server.address.to_string() => commands.push(seat.move_there()),
             Some(_) => {}
         }
     }
-    if !commands.is_empty() {
-        let answer = runtime::command(host, &commands).await?;
-        if answer.contains("No such backend") {
-            let mut failure =
-                Failure::new(format!("the ingress of {} lacks a backend that it should have", host.name()));
-            failure.detail = Some(answer);
-            return Err(failure.on(host.name()).hint("deploy again: what differs is made good"));
-        }
+    if commands.is_empty() {
+        return Ok(());
     }
-    Ok(rows)
+    let answer = runtime.command(&commands).await?;
+    if answer.contains("No such backend") {
+        let name = runtime.host().name();
+        let mut failure = Failure::new(format!("the ingress of {name} lacks a backend that it should have"));
+        failure.detail = Some(answer);
+        return Err(failure.on(name).hint("deploy again: what differs is made good"));
+    }
+    Ok(())
+}
+
+/// Sees to it that all seats are up, where these rows do not show them so; `None` when `timeout` has passed before.
+pub(super) async fn see_up(
+    runtime: &mut Runtime<'_>,
+    seats: &[Seat],
+    rows: &[Row],
+    timeout: Span,
+) -> Result<Option<()>> {
+    add_to(runtime, seats, rows).await?;
+    if seats.iter().all(|seat| find(rows, seat).is_some_and(|row| row.up)) {
+        return Ok(Some(()));
+    }
+    all_up(runtime, seats, timeout).await
 }
 
 /// Waits until all seats are up; `None` when `timeout` has passed before.
-pub(super) async fn all_up(host: &Arc<dyn Host>, seats: &[Seat], timeout: Span) -> Result<Option<()>> {
-    let until = Instant::now() + timeout.duration();
+async fn all_up(runtime: &mut Runtime<'_>, seats: &[Seat], timeout: Span) -> Result<Option<()>> {
+    let began = Instant::now();
     loop {
+        let asked = Instant::now();
         // Another project's reload may lose those that are only enrolled, at any time.
-        let rows = add_missing(host, seats).await?;
+        let rows = add_missing(runtime, seats).await?;
         if seats.iter().all(|seat| find(&rows, seat).is_some_and(|row| row.up)) {
             return Ok(Some(()));
         }
-        if Instant::now() >= until {
+        if began.elapsed() >= timeout.duration() {
             return Ok(None);
         }
-        sleep(POLL).await;
+        if began.elapsed() < SOON {
+            sleep_until(asked + POLL).await;
+        } else {
+            runtime.pause();
+            sleep_until(asked + LATER_POLL).await;
+        }
     }
 }
 
 /// Takes servers out, waits until nothing is in flight on them, at most `drain`, and returns the rows as they are then.
-pub(super) async fn remove(host: &Arc<dyn Host>, seats: &[Seat], drain: Span) -> Result<Vec<Row>> {
-    let dismissed: Vec<String> = seats.iter().map(Seat::dismiss).collect();
-    runtime::command(host, &dismissed).await?;
+pub(super) async fn remove(runtime: &mut Runtime<'_>, seats: &[Seat], drain: Span) -> Result<Vec<Row>> {
+    let removal = || seats.iter().map(Seat::remove).chain([SERVERS.to_owned()]);
+    // A server with nothing in flight goes at once; HAProxy refuses to remove any other.
+    let commands: Vec<String> = seats.iter().map(Seat::dismiss).chain(removal()).collect();
+    let (answer, old_workers) = runtime.command_and_old_workers(&commands).await?;
+    let rows = runtime::rows(&answer);
+    let left: Vec<&Seat> = seats.iter().filter(|seat| find(&rows, seat).is_some()).collect();
+    if left.is_empty() && old_workers.is_empty() {
+        return Ok(rows);
+    }
+    runtime.pause();
+    let host = runtime.host();
     let current = async {
+        if left.is_empty() {
+            return Ok(String::new());
+        }
         let milliseconds = drain.as_millis();
-        let commands: Vec<String> = seats.iter().flat_map(|seat| [seat.wait(milliseconds), seat.remove()]).collect();
+        let commands: Vec<String> = left.iter().flat_map(|seat| [seat.wait(milliseconds), seat.remove()]).collect();
         // Each is waited for in turn, and all drain at once.
-        runtime::wait(host, &commands, Span::millis(milliseconds.saturating_mul(seats.len() as u64))).await
+        runtime::wait(host, &commands, Span::millis(milliseconds.saturating_mul(left.len() as u64))).await
     };
     let old = async {
         for seat in seats {
-            runtime::drained_in_old_workers(host, &seat.backend, &[seat.name()], drain).await?;
+            runtime::drained_in(host, &old_workers, &seat.backend, &[seat.name()], drain).await?;
         }
         Ok(())
     };
     tokio::try_join!(current, old)?;
     // Where an old worker has answered the wait, the current one still has them.
-    let mut commands: Vec<String> = seats.iter().map(Seat::remove).collect();
-    commands.push(SERVERS.to_owned());
-    Ok(runtime::rows(&runtime::command(host, &commands).await?))
+    let commands: Vec<String> = removal().collect();
+    Ok(runtime::rows(&runtime.command(&commands).await?))
 }
 
 impl Enroll {
@@ -119,8 +161,9 @@ impl Enroll {
 
     async fn unready(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
         let status: Vec<String> = self.seats.iter().map(|seat| format!("show stat {}", seat.backend)).collect();
-        let answer = runtime::command(host, &status).await?;
-        let rows = runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?);
+        let mut runtime = Runtime::of(host);
+        let answer = runtime.command(&status).await?;
+        let rows = runtime::rows(&runtime.command(&[SERVERS.to_owned()]).await?);
         let slow = self.seats.iter().find(|seat| find(&rows, seat).is_none_or(|row| !row.up)).unwrap_or(&self.seats[0]);
         let failure = compose::explain_unready(host, slow.name(), &cx.values, self.timeout).await;
         Err(with_last_check(failure, &answer, slow))
@@ -168,7 +211,7 @@ impl Operation for Enroll {
         let host = cx.host()?;
         let began = Instant::now();
         let watched = async {
-            match all_up(host, &self.seats, self.timeout).await? {
+            match all_up(&mut Runtime::of(host), &self.seats, self.timeout).await? {
                 Some(()) => Ok(()),
                 None => self.unready(cx, host).await,
             }
@@ -188,7 +231,7 @@ impl Operation for Enroll {
             // A restart comes back without them.
             return Ok(());
         }
-        remove(host, &self.seats, Span::secs(1)).await?;
+        remove(&mut Runtime::of(host), &self.seats, Span::secs(1)).await?;
         Ok(())
     }
 

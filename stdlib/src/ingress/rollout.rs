@@ -77,7 +77,10 @@ fn prepare(planning: &Planning<'_>, scope: &mut Scope, facts: &HostFacts, place:
     }
     if place.needs_reload() {
         let (project, backend) = (place.project.clone(), place.backend.clone());
-        scope.once(Some(&facts.name), &Route { project, backend, certificate: place.certificate.clone() });
+        let certificate = place.certificate.clone();
+        let named = certificate.as_ref().and_then(|(name, _)| place.there.certificates.get(name));
+        let certificate_before = named.cloned();
+        scope.once(Some(&facts.name), &Route { project, backend, certificate, certificate_before });
     }
     Ok(())
 }

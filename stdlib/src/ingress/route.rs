@@ -1,10 +1,10 @@
 //! Gives a service a backend, and its host name a certificate: what takes a reload.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     certificate,
@@ -27,6 +27,8 @@ pub struct Route {
     pub backend: Backend,
     /// A host name and its certificate.
     pub certificate: Option<(String, Certificate)>,
+    /// The certificate that the host name had before.
+    pub certificate_before: Option<Certificate>,
 }
 
 impl Route {
@@ -82,30 +84,30 @@ impl Operation for Route {
     async fn run(&self, cx: &Context) -> Result<Value> {
         let host = cx.host()?;
         keeper::locked(cx, async {
-            let before = keeper::fragments(host).await?.remove(&self.project).unwrap_or_default();
-            let mut fragment = before.clone();
+            let mut fragment = keeper::fragments(host).await?.remove(&self.project).unwrap_or_default();
             self.apply(&mut fragment);
             self.write(cx, host, fragment).await?;
-            Ok(json!({ "certificates": before.certificates }))
+            Ok(Value::Null)
         })
         .await
     }
 
     /// The backend goes, if no request can reach it, and the certificate that was there comes back.
-    async fn undo(&self, cx: &Context, output: Option<&Value>) -> Result<()> {
+    async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
         let host = cx.host()?;
         keeper::locked(cx, async {
             let mut fragment = keeper::fragments(host).await?.remove(&self.project).unwrap_or_default();
             let routed = fragment.routes.iter().any(|entry| entry.backend == self.backend.name);
             let used = |backend: &Backend| routed || !backend.servers.is_empty() || backend.name != self.backend.name;
             fragment.backends.retain(used);
-            if let (Some((name, _)), Some(output)) = (&self.certificate, output) {
-                let before: BTreeMap<String, Certificate> =
-                    serde_json::from_value(output["certificates"].clone()).unwrap_or_default();
-                match before.get(name) {
-                    Some(certificate) => fragment.certificates.insert(name.clone(), certificate.clone()),
-                    None => fragment.certificates.remove(name),
-                };
+            if let Some((name, _)) = &self.certificate {
+                let needed = fragment.routes.iter().any(|entry| entry.host == *name);
+                match &self.certificate_before {
+                    Some(certificate) => drop(fragment.certificates.insert(name.clone(), certificate.clone())),
+                    // A service that shares the host name may have it still.
+                    None if needed => {}
+                    None => drop(fragment.certificates.remove(name)),
+                }
             }
             self.write(cx, host, fragment).await
         })
@@ -137,7 +139,13 @@ mod tests {
     fn only_the_services_own_empty_backends_go() {
         let backends = vec![backend("web", "shop:web:0"), backend("api", "shop:api:0")];
         let mut fragment = Fragment { backends, ..Fragment::default() };
-        Route { project: "shop".into(), backend: backend("web", "shop:web:1"), certificate: None }.apply(&mut fragment);
+        Route {
+            project: "shop".into(),
+            backend: backend("web", "shop:web:1"),
+            certificate: None,
+            certificate_before: None,
+        }
+        .apply(&mut fragment);
         let names: Vec<&str> = fragment.backends.iter().map(|backend| backend.name.as_str()).collect();
         assert_eq!(names, ["shop:api:0", "shop:web:1"]);
     }

@@ -8,12 +8,14 @@ use super::{ADMIN, MASTER, ROUTES};
 use crate::{
     facts::ServerFact,
     failure::Failure,
-    host::{Host, HostError},
+    host::{Conversation, Host, HostError},
     model::Span,
 };
 
 /// How long the runtime may take to answer where nothing is waited for.
 const ANSWER: Span = Span::secs(10);
+/// How long one question to a worker that is starting may take; it is asked again.
+const FIRST_ANSWER: Span = Span::secs(1);
 /// How long a reload may take: it loads every certificate.
 const RELOAD: Span = Span::secs(30);
 /// How long a worker that a reload has replaced may take to answer.
@@ -21,29 +23,110 @@ const OLD_WORKER: Span = Span::secs(2);
 /// Between two looks at a worker that a reload has replaced.
 const POLL: Duration = Duration::from_millis(200);
 
+/// How long the master may be away while it reloads.
+const RESTART: Duration = Duration::from_secs(2);
+/// Between two looks whether it is there again.
+const RESTART_POLL: Duration = Duration::from_millis(50);
+
+/// Makes the master take several lines over one connection, without a prompt.
+const SEVERAL: &str = "prompt i";
+/// What the master is told to say after each answer.
+const END: &str = "<end>";
+/// The account of all processes.
+const PROCESSES: &str = "show proc";
+const PROCESSES_BEGIN: &str = "#<PID>";
+
 /// The account of all servers. Its table ends with an empty line.
 pub const SERVERS: &str = "show servers state";
 
 /// Asks the current worker, through the master: after a reload an old worker may still answer at the worker's own socket for
 /// a moment. `None` when there is no ingress.
 pub async fn ask(host: &dyn Host, commands: &[String]) -> Result<Option<String>, HostError> {
+    ask_within(host, commands, ANSWER).await
+}
+
+async fn ask_within(host: &dyn Host, commands: &[String], deadline: Span) -> Result<Option<String>, HostError> {
     let current: Vec<String> = commands.iter().map(|command| format!("@1 {command}")).collect();
     let request = format!("{}; quit\n", current.join("; "));
-    let answer = host.socket(Path::new(MASTER), request.as_bytes(), ANSWER).await?;
+    let answer = host.socket(Path::new(MASTER), request.as_bytes(), deadline).await?;
     Ok(answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Whether a worker answers; the master answers before it has one.
+/// Whether a worker answers; the master answers before it has one, or keeps the question for one that is starting.
 pub async fn answers(host: &dyn Host) -> Result<bool, HostError> {
-    let answer = ask(host, &["show version".to_owned()]).await?;
+    let answer = match ask_within(host, &["show version".to_owned()], FIRST_ANSWER).await {
+        Err(HostError::Lost { .. }) if !host.is_lost() => None,
+        answer => answer?,
+    };
     // The version, such as `3.2.26`.
     Ok(answer.is_some_and(|answer| answer.starts_with(|first: char| first.is_ascii_digit())))
 }
 
-/// [`ask`] an ingress that must be there.
-pub async fn command(host: &Arc<dyn Host>, commands: &[String]) -> Result<String, Failure> {
-    let answer = ask(host.as_ref(), commands).await?;
-    answer.ok_or_else(|| absent(host))
+/// The runtime of an ingress that must be there, asked through the master over one connection. The master has few of them for
+/// all who ask: it is held only while one question follows another.
+pub struct Runtime<'a> {
+    host: &'a Arc<dyn Host>,
+    open: Option<Box<dyn Conversation>>,
+}
+
+impl<'a> Runtime<'a> {
+    pub fn of(host: &'a Arc<dyn Host>) -> Self {
+        Self { host, open: None }
+    }
+
+    pub fn host(&self) -> &'a Arc<dyn Host> {
+        self.host
+    }
+
+    /// What the current worker answers to these commands, in their order.
+    pub async fn command(&mut self, commands: &[String]) -> Result<String, Failure> {
+        self.ask(commands.iter().map(|command| format!("@1 {command}"))).await
+    }
+
+    /// [`Runtime::command`], and the process ids of the workers that a reload has replaced and that have not ended.
+    pub async fn command_and_old_workers(&mut self, commands: &[String]) -> Result<(String, Vec<u32>), Failure> {
+        let commands = commands.iter().map(|command| format!("@1 {command}"));
+        let answer = self.ask(commands.chain([PROCESSES.to_owned()])).await?;
+        let (answer, processes) = answer.split_once(PROCESSES_BEGIN).unwrap_or((&answer, ""));
+        Ok((answer.to_owned(), old_workers(processes)))
+    }
+
+    /// Lets the connection go; the next question opens another one.
+    pub fn pause(&mut self) {
+        self.open = None;
+    }
+
+    async fn ask(&mut self, commands: impl Iterator<Item = String>) -> Result<String, Failure> {
+        let commands: Vec<String> = commands.chain([format!("echo {END}")]).collect();
+        let line = format!("{}\n", commands.join("; "));
+        let until = Instant::now() + RESTART;
+        loop {
+            if let Some(answer) = self.ask_over(&line).await? {
+                return Ok(answer);
+            }
+            // A reload, which may be another project's, ends the master's connections, and for a moment it takes no new ones.
+            // What the replaced worker was told last is told to the new one, which knows nothing of it.
+            if Instant::now() >= until {
+                return Err(absent(self.host));
+            }
+            sleep(RESTART_POLL).await;
+        }
+    }
+
+    async fn ask_over(&mut self, line: &str) -> Result<Option<String>, HostError> {
+        let (mut open, line) = match self.open.take() {
+            Some(open) => (open, line.to_owned()),
+            None => match self.host.converse(Path::new(MASTER)).await? {
+                Some(open) => (open, format!("{SEVERAL}\n{line}")),
+                None => return Ok(None),
+            },
+        };
+        let answer = open.ask(line.as_bytes(), format!("{END}\n\n").as_bytes(), ANSWER).await?;
+        if answer.is_some() {
+            self.open = Some(open);
+        }
+        Ok(answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
 }
 
 fn absent(host: &Arc<dyn Host>) -> Failure {
@@ -62,17 +145,17 @@ pub async fn wait(host: &Arc<dyn Host>, commands: &[String], longest: Span) -> R
     Ok(answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
 }
 
-/// Waits until workers that a reload has replaced have nothing in flight on these servers of a backend. They send nothing
-/// more there, but finish what they have begun.
-pub async fn drained_in_old_workers(
+/// Waits until these workers, which a reload has replaced, have nothing in flight on these servers of a backend. They send
+/// nothing more there, but finish what they have begun.
+pub async fn drained_in(
     host: &Arc<dyn Host>,
+    workers: &[u32],
     backend: &str,
     servers: &[&str],
     longest: Span,
 ) -> Result<(), Failure> {
     let until = Instant::now() + longest.duration();
-    let listed = host.socket(Path::new(MASTER), b"show proc; quit\n", ANSWER).await?.unwrap_or_default();
-    for worker in old_workers(&String::from_utf8_lossy(&listed)) {
+    for worker in workers {
         let request = format!("@!{worker} show stat {backend} 4 -1; quit\n");
         while Instant::now() < until {
             // A worker that has ended in between leaves the question without an answer.
@@ -188,7 +271,53 @@ pub fn rows(answer: &str) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, in_flight, old_workers, rows};
+    use std::sync::{Arc, Mutex};
+
+    use super::{Row, Runtime, in_flight, old_workers, rows};
+    use crate::host::{Host, fake::FakeHost};
+
+    /// What is asked of a master that gives these answers.
+    fn master(mut answers: Vec<&'static str>) -> (Arc<dyn Host>, Arc<Mutex<Vec<String>>>) {
+        let (host, asked) = (FakeHost::new("web-1"), Arc::new(Mutex::new(Vec::new())));
+        let heard = Arc::clone(&asked);
+        host.on_socket(move |_, request| {
+            heard.lock().unwrap().push(String::from_utf8(request.to_vec()).unwrap());
+            Some(answers.remove(0).into())
+        });
+        (Arc::new(host), asked)
+    }
+
+    #[tokio::test]
+    async fn one_connection_takes_several_questions() {
+        let (host, asked) = master(vec!["a\n\n<end>\n\n", "b\n\n<end>\n\n"]);
+        let mut runtime = Runtime::of(&host);
+        assert_eq!(runtime.command(&["show one".into(), "show two".into()]).await.unwrap(), "a\n\n");
+        assert_eq!(runtime.command(&["show three".into()]).await.unwrap(), "b\n\n");
+        let asked = asked.lock().unwrap();
+        assert_eq!(
+            *asked,
+            ["prompt i\n@1 show one; @1 show two; echo <end>\n", "@1 show three; echo <end>\n"].map(str::to_owned)
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_reload_cuts_off_is_asked_again_of_the_new_worker() {
+        let (host, asked) = master(vec!["half", "whole\n<end>\n\n"]);
+        let answer = Runtime::of(&host).command(&["show one".into()]).await.unwrap();
+        assert_eq!((answer.as_str(), asked.lock().unwrap().len()), ("whole\n", 2));
+        let (host, asked) = master(vec!["half", "", "whole\n<end>\n\n"]);
+        Runtime::of(&host).command(&["show one".into()]).await.unwrap();
+        assert_eq!(asked.lock().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_account_of_processes_is_no_part_of_the_answer() {
+        let processes = "#<PID> <type>\n1 master\n# workers\n22 worker\n# old workers\n8 worker\n# programs\n\n";
+        let answer = format!("servers\n\n{processes}\n<end>\n\n").leak();
+        let (host, _) = master(vec![answer]);
+        let (answer, old) = Runtime::of(&host).command_and_old_workers(&["show one".into()]).await.unwrap();
+        assert_eq!((answer.as_str(), old), ("servers\n\n", vec![8]));
+    }
 
     #[test]
     fn the_workers_that_a_reload_replaced_are_listed_apart() {

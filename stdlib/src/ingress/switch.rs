@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{
     ROUTES,
-    enroll::{add_missing, all_up, find, remove},
+    enroll::{find, remove, see_up},
     fragment::{Certificate, Entry, Fragment},
     keeper::{self, Files},
-    runtime::{self, SERVERS},
+    runtime::{self, Row, Runtime, SERVERS},
     seats::Seat,
 };
 use crate::{
@@ -74,33 +74,52 @@ impl Switch {
 
 impl Turn<'_> {
     async fn take(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
+        let mut runtime = Runtime::of(host);
         keeper::locked(cx, async {
-            let mut fragments = keeper::fragments(host).await?;
+            let question = [SERVERS.to_owned(), runtime::show_map()];
+            let (mut fragments, answer) = tokio::try_join!(keeper::fragments(host), runtime.command(&question))?;
             self.refuse_taken(host, &fragments)?;
-            self.admit(host).await?;
+            self.see_ready(&mut runtime, &runtime::rows(&answer)).await?;
             self.record(fragments.entry(self.switch.project.clone()).or_default());
-            redirect(host, &fragments).await?;
+            self.admit(&mut runtime, &runtime::map(&answer), &fragments).await?;
             Files::of(&fragments).write(host).await
         })
         .await?;
-        self.dismiss(cx, host).await
+        self.dismiss(cx, &mut runtime).await
     }
 
     /// A reload by another project, or a restart, may have lost servers that were only enrolled.
-    async fn admit(&self, host: &Arc<dyn Host>) -> Result<()> {
-        if self.entering.is_empty() {
+    async fn see_ready(&self, runtime: &mut Runtime<'_>, rows: &[Row]) -> Result<()> {
+        if see_up(runtime, &self.entering, rows, self.switch.timeout).await?.is_some() {
             return Ok(());
         }
-        let rows = add_missing(host, &self.entering).await?;
-        let up = self.entering.iter().all(|seat| find(&rows, seat).is_some_and(|row| row.up));
-        if !up && all_up(host, &self.entering, self.switch.timeout).await?.is_none() {
-            let names: Vec<&str> = self.entering.iter().map(Seat::name).collect();
-            return Err(Failure::new(format!("{} on {} is not ready any more", names.join(", "), host.name()))
-                .on(host.name())
-                .hint("look at its log: `stagecraft logs`"));
+        let names: Vec<&str> = self.entering.iter().map(Seat::name).collect();
+        let host = runtime.host().name();
+        Err(Failure::new(format!("{} on {host} is not ready any more", names.join(", ")))
+            .on(host)
+            .hint("look at its log: `stagecraft logs`"))
+    }
+
+    /// What enters takes requests, and then they go where the fragments say, whatever the runtime's map said.
+    async fn admit(
+        &self,
+        runtime: &mut Runtime<'_>,
+        there: &BTreeMap<String, String>,
+        fragments: &BTreeMap<String, Fragment>,
+    ) -> Result<()> {
+        let entries = fragments.values().flat_map(|fragment| &fragment.routes);
+        let wanted = entries.map(|entry| (entry.key(), entry.value())).collect();
+        let admitted = self.entering.iter().map(Seat::admit);
+        let commands: Vec<String> = admitted.chain(map_commands(there, &wanted)).collect();
+        if commands.is_empty() {
+            return Ok(());
         }
-        let commands: Vec<String> = self.entering.iter().map(Seat::admit).collect();
-        runtime::command(host, &commands).await.map(|_| ())
+        let answer = runtime.command(&commands).await?;
+        if answer.trim().is_empty() {
+            return Ok(());
+        }
+        let host = runtime.host().name();
+        Err(Failure::new(format!("the ingress of {host} refuses a server or a route")).on(host).detail(answer))
     }
 
     /// Another project may have taken the host name since the plan was made.
@@ -145,11 +164,12 @@ impl Turn<'_> {
     }
 
     /// Drains what leaves, and reads back that all is as it should be.
-    async fn dismiss(&self, cx: &Context, host: &Arc<dyn Host>) -> Result<()> {
+    async fn dismiss(&self, cx: &Context, runtime: &mut Runtime<'_>) -> Result<()> {
+        let host = runtime.host();
         let rows = if self.leaving.is_empty() {
-            runtime::rows(&runtime::command(host, &[SERVERS.to_owned()]).await?)
+            runtime::rows(&runtime.command(&[SERVERS.to_owned()]).await?)
         } else {
-            remove(host, &self.leaving, self.switch.drain).await?
+            remove(runtime, &self.leaving, self.switch.drain).await?
         };
         let missing = |seat: &&Seat| !find(&rows, seat).is_some_and(|row| row.admitted);
         if let Some(seat) = self.entering.iter().find(missing) {
@@ -163,22 +183,6 @@ impl Turn<'_> {
         }
         Ok(())
     }
-}
-
-/// Requests go where the fragments say from here on, whatever the runtime's map says now.
-async fn redirect(host: &Arc<dyn Host>, fragments: &BTreeMap<String, Fragment>) -> Result<()> {
-    let there = runtime::map(&runtime::command(host, &[runtime::show_map()]).await?);
-    let entries = fragments.values().flat_map(|fragment| &fragment.routes);
-    let wanted = entries.map(|entry| (entry.key(), entry.value())).collect();
-    let commands = map_commands(&there, &wanted);
-    if commands.is_empty() {
-        return Ok(());
-    }
-    let answer = runtime::command(host, &commands).await?;
-    if answer.trim().is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(format!("the ingress of {} refuses a route", host.name())).on(host.name()).detail(answer))
 }
 
 /// From one map to another.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::state::{self, File};
 use crate::{
+    failure::Failure,
     operation::{Context, Operation, Probe, Result},
     plan::Effect,
 };
@@ -16,6 +17,8 @@ use crate::{
 pub struct Commit {
     pub compose_project: String,
     pub number: u64,
+    /// The release that must be live until then: the one that was when this was planned.
+    pub predecessor: Option<u64>,
 }
 
 /// Replaces `current` on another host. What a crash leaves behind here, the next run repairs.
@@ -32,8 +35,8 @@ async fn write(cx: &Context, compose_project: &str, number: u64) -> Result<Value
 }
 
 async fn probe(cx: &Context, compose_project: &str, number: u64) -> Result<Probe> {
-    let state = state::read(cx.host()?.as_ref(), compose_project).await?;
-    Ok(if state.current == Some(number) { Probe::Done(Value::Null) } else { Probe::NotDone })
+    let live = state::current(cx.host()?.as_ref(), compose_project).await?;
+    Ok(if live == Some(number) { Probe::Done(Value::Null) } else { Probe::NotDone })
 }
 
 #[async_trait]
@@ -49,6 +52,12 @@ impl Operation for Commit {
     }
 
     async fn run(&self, cx: &Context) -> Result<Value> {
+        let live = state::current(cx.host()?.as_ref(), &self.compose_project).await?;
+        if live != self.predecessor && live != Some(self.number) {
+            let live = live.map_or("no release".to_owned(), |number| format!("release {number}"));
+            return Err(Failure::new(format!("{live} has gone live since release {} was planned", self.number))
+                .hint("somebody deploys without the lock; see `stagecraft runs --audit`, then deploy again"));
+        }
         write(cx, &self.compose_project, self.number).await
     }
 

@@ -41,7 +41,8 @@ fn commit(planning: &Planning<'_>, scope: &mut Scope, _: &Call) -> Result<(), Pl
     });
     scope.move_last_to_front();
     scope.sequence("commit", |scope| {
-        scope.operation(Some(home), &Commit { compose_project: compose_project.clone(), number });
+        let predecessor = planning.release.predecessor;
+        scope.operation(Some(home), &Commit { compose_project: compose_project.clone(), number, predecessor });
         scope.parallel("follow", |scope| {
             for host in planning.topology.hosts.iter().filter(|host| host.name != *home) {
                 scope.operation(Some(&host.name), &Follow { compose_project: compose_project.clone(), number });

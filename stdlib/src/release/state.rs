@@ -22,11 +22,18 @@ use crate::{
 /// What the environment's state on this host holds; empty when there is none yet.
 pub async fn read(host: &dyn Host, compose_project: &str) -> Result<StateFacts, HostError> {
     let files = store::read(host, compose_project, Shelf::State, "").await?;
-    parse(files).map_err(|why| HostError::Local {
-        host: host.name().clone(),
-        what: format!("the state in volume {}", Shelf::State.volume(compose_project)),
-        why,
-    })
+    parse(files).map_err(|why| broken(host, compose_project, why))
+}
+
+/// The number of the release that is live by this host's account, and nothing else of the state.
+pub async fn current(host: &dyn Host, compose_project: &str) -> Result<Option<u64>, HostError> {
+    let files = store::read(host, compose_project, Shelf::State, "current").await?;
+    parse(files).map(|state| state.current).map_err(|why| broken(host, compose_project, why))
+}
+
+fn broken(host: &dyn Host, compose_project: &str, why: String) -> HostError {
+    let what = format!("the state in volume {}", Shelf::State.volume(compose_project));
+    HostError::Local { host: host.name().clone(), what, why }
 }
 
 fn parse(files: BTreeMap<String, Vec<u8>>) -> Result<StateFacts, String> {

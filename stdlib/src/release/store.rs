@@ -143,7 +143,10 @@ async fn create(host: &Arc<dyn Host>, compose_project: &str) -> Result<(), HostE
         }
         Ok::<_, HostError>(())
     };
-    tokio::try_join!(volume(Shelf::State), volume(Shelf::Runs), image)?;
+    // One that lacks a volume, or was left half made, gives way: what it had is in the volumes.
+    let state = container(compose_project);
+    let way = host.remove_container(&state);
+    tokio::try_join!(volume(Shelf::State), volume(Shelf::Runs), image, way)?;
     let binds = Shelf::ALL.map(|shelf| format!("{}:{}", shelf.volume(compose_project), shelf.mount()));
     let body = ContainerCreateBody {
         image: Some(EMPTY_IMAGE.into()),
@@ -153,7 +156,7 @@ async fn create(host: &Arc<dyn Host>, compose_project: &str) -> Result<(), HostE
         host_config: Some(HostConfig { binds: Some(binds.into()), ..Default::default() }),
         ..Default::default()
     };
-    host.create_container(&container(compose_project), body).await.map(|_| ())
+    host.create_container(&state, body).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Fleet {
         self.app.write("stagecraft.yml", &format!("{before}bake: {seconds}s{after}"));
     }
 
-    pub fn load(&self, hosts: &[u8]) -> Load {
+    pub fn load(hosts: &[u8]) -> Load {
         let to: Vec<String> = hosts.iter().map(|host| format!("{}:{HTTP}={RATE}", lab::address(*host))).collect();
         Load::start(&to.join(","), "app.test")
     }
@@ -110,7 +110,7 @@ impl Fleet {
 
     /// Asserts that these hosts serve one version, whichever.
     #[track_caller]
-    pub fn agrees(&self, hosts: &[u8], after: &str) -> String {
+    pub fn agrees(hosts: &[u8], after: &str) -> String {
         let versions: Vec<String> = hosts.iter().map(|host| App::version_on(*host, HTTP)).collect();
         assert!(versions.iter().all(|version| *version == versions[0] && !version.is_empty()), "{after}: {versions:?}");
         versions[0].clone()

@@ -1,11 +1,16 @@
 //! A damaged journal is read right or refused, never as something else.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use stagecraft::engine::History;
 
 use super::{fleet::Fleet, rows::row};
-use crate::stagecraft::stagecraft;
+use crate::{
+    lab,
+    stagecraft::{stagecraft, state},
+};
+
+const PAGE: u64 = 4096;
 
 // spec: fault.journal
 #[test]
@@ -54,6 +59,57 @@ fn every_damage_of_a_real_journal() {
             &format!("a real journal of {} bytes: cut after each byte, each bit of each byte flipped", real.len()),
             &format!("{} cuts, {} flips, {refused} refused with their line", real.len(), real.len() * 8),
             "all others read as the journal or its beginning; never as something else",
+        ],
+    );
+}
+
+/// A file system of its own for what this machine keeps of runs.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn mount(at: std::path::PathBuf, bytes: u64) -> Self {
+        fs::create_dir_all(&at).expect("a directory");
+        lab::local(&format!("mount -t tmpfs -o size={bytes} tmpfs {}", at.display()));
+        Self(at)
+    }
+
+    fn grow(&self) {
+        lab::local(&format!("mount -o remount,size=16m {}", self.0.display()));
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+// spec: fault.journal
+#[test]
+fn a_disk_that_is_full_while_the_journal_is_written() {
+    let fleet = Fleet::deployed("e2e-full");
+    fleet.version("undisturbed");
+    stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(0);
+    let size = |file: &str| fs::metadata(fleet.newest_run().join(file)).expect(file).len().div_ceil(PAGE) * PAGE;
+    // Room for the plan and about half of the journal; directories take nothing.
+    let room = size("plan.json") + PAGE + size("journal.jsonl") / 2;
+    fleet.forget();
+    let disk = Small::mount(state(fleet.app.path()), room);
+    let load = Fleet::load(&[1, 2, 3]);
+    fleet.version("v2");
+    let ran = stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(6);
+    assert!(ran.stderr.contains("cannot be written") && ran.stderr.contains("stagecraft resume"), "{}", ran.stderr);
+    disk.grow();
+    stagecraft(fleet.app.path(), &["resume", "--yes"]).exits(0);
+    fleet.is_on("v2", &[1, 2, 3], "a full disk of the operator");
+    fleet.migrated_once("v2", "a full disk of the operator");
+    let report = load.stop_without_a_failure(300);
+    row(
+        "journal",
+        &[
+            "the disk with the journal is full in the middle of a run; then there is room, and it is resumed",
+            "exit 6: nothing more is begun",
+            &format!("one release, one migration; 0 of {} requests failed", report["sent"]),
         ],
     );
 }

@@ -35,9 +35,9 @@ fn a_deploy_at_each_boundary_of_its_journal() {
     fleet.version("undisturbed");
     stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(0);
     let boundaries: Vec<usize> = (1..=fleet.journal().len()).collect();
-    let load = fleet.load(&[1, 2, 3]);
+    let load = Fleet::load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 7) {
+    for lines in sample(&boundaries, if full() { boundaries.len() } else { 5 }) {
         for then in if full() { &Then::BOTH[..] } else { &Then::BOTH[lines % 2..=lines % 2] } {
             let version = format!("v{lines}-{then:?}");
             let after = format!("a kill at line {lines} of {}, then {then:?}", boundaries.len());
@@ -73,9 +73,9 @@ fn an_undo_at_each_boundary_of_its_journal() {
     let journal = fleet.journal();
     let first = journal.iter().position(|line| line.contains("\"undo_start\"")).expect("something to undo") + 1;
     let boundaries: Vec<usize> = (first..=journal.len()).collect();
-    let load = fleet.load(&[1, 2, 3]);
+    let load = Fleet::load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 4) {
+    for lines in sample(&boundaries, if full() { boundaries.len() } else { 4 }) {
         for then in if full() { &Then::BOTH[..] } else { &Then::BOTH[lines % 2..=lines % 2] } {
             let after = format!("a kill in the undo at line {lines} of {}, then {then:?}", boundaries.len());
             bad(&format!("bad{lines}-{then:?}"));
@@ -111,9 +111,9 @@ fn an_undo_at_each_boundary_of_its_journal() {
 fn a_run_whose_machine_is_gone() {
     let fleet = Fleet::deployed("e2e-gone");
     let boundaries: Vec<usize> = (2..=fleet.journal().len()).collect();
-    let load = fleet.load(&[1, 2, 3]);
+    let load = Fleet::load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 3) {
+    for lines in sample(&boundaries, if full() { 10 } else { 3 }) {
         let (version, after) = (format!("v{lines}"), format!("a kill at line {lines}, then resume elsewhere"));
         fleet.version(&version);
         if fleet.killed_at(&["deploy", "--yes"], lines).is_none() {
@@ -124,8 +124,15 @@ fn a_run_whose_machine_is_gone() {
         fleet.forget();
         // Today's files do not matter.
         fleet.version("never-built");
-        fleet.app.write("Dockerfile", "FROM scratch\nCOPY missing /\n");
+        let compose = fleet.app.read("compose.yaml");
+        // Before the release is written to the hosts, only today's files have its values.
+        if kills % 2 == 1 {
+            fleet.app.write("compose.yaml", "services: [\n");
+        } else {
+            fleet.app.write("Dockerfile", "FROM scratch\nCOPY missing /\n");
+        }
         let resumed = stagecraft(fleet.app.path(), &["resume", "--yes"]);
+        fleet.app.write("compose.yaml", &compose);
         let ended = resumed.code == 2 && resumed.stderr.contains("has ended already");
         assert!(resumed.code == 0 || ended, "{after}: {}\n{}\n{}", resumed.code, resumed.stdout, resumed.stderr);
         assert!(ended || fleet.newest_run().file_name() == run.file_name(), "{after}: the same run");
@@ -155,9 +162,9 @@ fn undo_of_a_run_that_was_cut_off() {
     let journal = fleet.journal();
     let commit = journal.iter().position(|line| line.contains("release.commit")).expect("a commit") + 1;
     let boundaries: Vec<usize> = (1..commit - 1).collect();
-    let load = fleet.load(&[1, 2, 3]);
+    let load = Fleet::load(&[1, 2, 3]);
     let mut kills = 0;
-    for lines in sample(&boundaries, 3) {
+    for lines in sample(&boundaries, if full() { 10 } else { 3 }) {
         let after = format!("a kill at line {lines} of {}, then undo", journal.len());
         fleet.version(&format!("bad{lines}"));
         if fleet.killed_at(&["deploy", "--yes"], lines).is_none() {
@@ -199,7 +206,7 @@ fn a_deploy_that_is_cancelled() {
     let fleet = Fleet::deployed("e2e-cancel");
     fleet.app.write("stagecraft.yml", &fleet.app.read("stagecraft.yml").replace("job: before", "job: manual"));
     stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(0);
-    let load = fleet.load(&[1, 2, 3]);
+    let load = Fleet::load(&[1, 2, 3]);
     fleet.version_with("v2", "ENV SLOW_START_MS=3000");
     let begun = |fleet: &Fleet| fleet.journal().iter().any(|line| line.contains("ingress.enroll"));
     for signal in ["INT", "TERM"] {
@@ -225,7 +232,7 @@ fn a_deploy_that_is_cancelled() {
         let ran = stagecraft(fleet.app.path(), &["resume", "--yes"]);
         assert!([0, 5, 130].contains(&ran.code), "{}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
     }
-    let version = fleet.agrees(&[1, 2, 3], "a second Ctrl-C and a resume");
+    let version = Fleet::agrees(&[1, 2, 3], "a second Ctrl-C and a resume");
     fleet.is_on(&version, &[1, 2, 3], "a second Ctrl-C and a resume");
     let report = load.stop_without_a_failure(300);
     row(

@@ -16,10 +16,10 @@ fn full() -> bool {
     std::env::var_os("FAULTS").is_some_and(|value| value == "full")
 }
 
-/// All of `all`, or about `few` of them, the first and the last among them.
-fn sample<T: Clone>(all: &[T], few: usize) -> Vec<T> {
-    if full() || all.len() <= few {
+/// About so many of `all`, the first and the last among them.
+fn sample<T: Clone>(all: &[T], count: usize) -> Vec<T> {
+    if all.len() <= count {
         return all.to_vec();
     }
-    (0..few).map(|number| all[number * (all.len() - 1) / (few - 1)].clone()).collect()
+    (0..count).map(|number| all[number * (all.len() - 1) / (count - 1)].clone()).collect()
 }

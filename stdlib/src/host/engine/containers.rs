@@ -136,7 +136,7 @@ impl Engine {
 
 /// The engine takes an archive compressed, and most of a small one is padding.
 fn gzip(tar: &[u8]) -> Bytes {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(tar).expect("writing to memory");
     encoder.finish().expect("writing to memory").into()
 }

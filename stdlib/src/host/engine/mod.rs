@@ -105,6 +105,10 @@ impl Engine {
         }
     }
 
+    pub fn platform(&self) -> &str {
+        &self.version.platform
+    }
+
     pub async fn info(&self) -> Result<EngineInfo> {
         let info = self.ask("what it is", || self.docker.info()).await?;
         let driver = info.driver_status.unwrap_or_default();

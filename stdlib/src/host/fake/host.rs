@@ -1,6 +1,9 @@
 //! The fake as a [`Host`].
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 use bollard::{
@@ -18,7 +21,10 @@ use futures_util::{
 
 use super::{Answer, FakeHost, State, files::Tree};
 use crate::{
-    host::{CommandOutput, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result, Usage},
+    host::{
+        Ahead, CommandOutput, Conversation, EngineInfo, Host, HostError, LockHolder, Locked, LogLine, LogQuery, Result,
+        Usage,
+    },
     model::{HostName, Span},
 };
 
@@ -97,6 +103,10 @@ impl Host for FakeHost {
     }
     fn usage(&self) -> Usage {
         self.lock_state().usage
+    }
+
+    fn platform(&self) -> String {
+        self.lock_state().info.platform.clone()
     }
 
     async fn info(&self) -> Result<EngineInfo> {
@@ -280,6 +290,9 @@ impl Host for FakeHost {
             Ok(state.socket.as_mut().and_then(|script| script(path, request)))
         })
     }
+    async fn converse(&self, path: &Path) -> Result<Option<Box<dyn Conversation>>> {
+        Ok(Some(Box::new(FakeConversation { host: self.clone(), path: path.to_owned() })))
+    }
     async fn shell(&self, command: &str, stdin: Bytes, _deadline: Span) -> Result<CommandOutput> {
         let missing = || CommandOutput {
             code: Some(127),
@@ -294,9 +307,24 @@ impl Host for FakeHost {
     async fn lock(&self, name: &str, holder: &LockHolder) -> Result<Locked> {
         self.call("lock", name, &format!("taking the lock {name}"), |state| Ok(state.locks.take(name, holder)))
     }
+    async fn open_ahead(&self, _what: Ahead) {}
     async fn close(&self) {
         self.lock_state().closed = true;
         self.changed.notify_waiters();
+    }
+}
+
+/// Each question is one to the socket.
+struct FakeConversation {
+    host: FakeHost,
+    path: PathBuf,
+}
+
+#[async_trait]
+impl Conversation for FakeConversation {
+    async fn ask(&mut self, request: &[u8], end: &[u8], deadline: Span) -> Result<Option<Bytes>> {
+        let answer = self.host.socket(&self.path, request, deadline).await?;
+        Ok(answer.and_then(|answer| answer.strip_suffix(end).map(Bytes::copy_from_slice)))
     }
 }
 

@@ -164,6 +164,18 @@ impl Ssh {
         }
     }
 
+    /// The session of the locks, opened where there is none. It also makes `sshd` send small answers at once: until a
+    /// connection has a session, its server waits for an acknowledgement of each before it sends the next.
+    async fn holder(&self) -> Result<Holder> {
+        let mut current = self.holder.lock().await;
+        let session = match current.take().filter(|session| !session.has_ended()) {
+            Some(session) => session,
+            None => self.new_holder().await?,
+        };
+        *current = Some(session.clone());
+        Ok(session)
+    }
+
     async fn new_holder(&self) -> Result<Holder> {
         self.meter.session();
         let mut child = Arc::clone(self.main.master.session())
@@ -216,13 +228,7 @@ impl Access for Ssh {
     }
 
     async fn lock(&self, name: &str, holder: &LockHolder) -> Result<Locked> {
-        let mut current = self.holder.lock().await;
-        let session = match current.take().filter(|session| !session.has_ended()) {
-            Some(session) => session,
-            None => self.new_holder().await?,
-        };
-        *current = Some(session.clone());
-        drop(current);
+        let session = self.holder().await?;
         session.take(name, holder).await.map_err(|error| match error {
             HolderError::Ended => {
                 HostError::Lost { host: self.place.host.clone(), what: format!("taking the lock {name}") }
@@ -231,6 +237,10 @@ impl Access for Ssh {
                 HostError::Local { host: self.place.host.clone(), what: format!("the lock {name}"), why }
             }
         })
+    }
+
+    async fn open_for_locks(&self) -> Result<()> {
+        self.holder().await.map(drop)
     }
 
     async fn close(&self) {
