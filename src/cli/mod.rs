@@ -35,6 +35,7 @@ mod ssh;
 mod state;
 mod status;
 mod table;
+mod trace;
 mod undo;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -12,6 +12,7 @@ mod reporter;
 mod summary;
 mod terminal;
 mod timeline;
+mod trace;
 mod tree;
 mod words;
 
@@ -22,3 +23,4 @@ pub use plan::{print_plan, render_plan};
 pub use reporter::{Detail, Format, Reporter};
 pub use summary::Summary;
 pub use timeline::{Standing, Timeline, VERSION as TIMELINE_VERSION, render_timeline};
+pub use trace::{export, is_wanted};
