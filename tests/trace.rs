@@ -170,7 +170,8 @@ fn the_service_has_the_name_that_it_is_given() {
 fn a_collector_that_is_not_there_or_silent_is_given_up() {
     let (closed, endpoint) = listener();
     drop(closed);
-    assert!(said(&send(&endpoint, &[])).contains("not sent: "));
+    let refused = said(&send(&endpoint, &[]));
+    assert!(refused.contains(&format!("not sent: {endpoint} did not take it")), "{refused}");
     // It accepts, and never answers.
     let (_silent, endpoint) = listener();
     let began = Instant::now();

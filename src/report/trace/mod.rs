@@ -24,10 +24,22 @@ const UNNAMED: &str = "unknown_service";
 
 /// Whether the environment asks for traces.
 pub fn is_wanted() -> bool {
-    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let is = |name, wanted: &str| set(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted));
-    let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"));
-    endpoint.is_some() && !is("OTEL_SDK_DISABLED", "true") && !is("OTEL_TRACES_EXPORTER", "none")
+    endpoint().is_some() && !is("OTEL_SDK_DISABLED", "true") && !is("OTEL_TRACES_EXPORTER", "none")
+}
+
+fn set(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn endpoint() -> Option<String> {
+    set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"))
+}
+
+/// The collector, for people: without a user's name and password.
+fn collector() -> String {
+    let endpoint = endpoint().unwrap_or_default();
+    endpoint.rsplit_once('@').map_or(endpoint.clone(), |(_, rest)| rest.to_owned())
 }
 
 /// Sends a run to the collector, within three seconds.
@@ -46,8 +58,8 @@ pub async fn export(timeline: &Timeline) -> Result<(), String> {
     exporter.set_resource(&resource());
     match tokio::time::timeout(DEADLINE.duration(), exporter.export(spans::of(timeline))).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("it has not answered within {DEADLINE}")),
+        Ok(Err(error)) => Err(format!("{} did not take it: {error}", collector())),
+        Err(_) => Err(format!("{} has not answered within {DEADLINE}", collector())),
     }
 }
 
