@@ -9,7 +9,7 @@ use serde_json::Value;
 use stdlib::{
     failure::Failure,
     operation::Outputs,
-    plan::{Key, Node, Plan},
+    plan::{Key, Node, Plan, Planned},
 };
 
 use super::{
@@ -22,6 +22,8 @@ use super::{
 pub(super) enum State {
     /// It has begun, and whether it has happened is not known.
     Begun,
+    /// By what a copy of the journal has, it may have begun.
+    Doubtful,
     Done(Value),
     Failed(Failure),
     /// Let go while it ran, because the run stopped.
@@ -45,7 +47,7 @@ impl Ledger {
     pub fn of(history: &History, plan: &Plan) -> Self {
         let ledger = Self::default();
         if history.lags() {
-            plan.root.operations().for_each(|planned| ledger.set(&planned.key, State::Begun));
+            plan.root.operations().for_each(|planned| ledger.set(&planned.key, State::Doubtful));
         }
         for recorded in &history.entries {
             match &recorded.entry {
@@ -60,7 +62,12 @@ impl Ledger {
                 #[expect(clippy::match_same_arms, reason = "what is not done is still in doubt, and begun anew")]
                 Entry::Assumed { assume: Assume::NotDone, .. } => {}
                 #[expect(clippy::match_same_arms, reason = "of the run, not of an operation")]
-                Entry::Begin { .. } | Entry::Resume | Entry::Lagging | Entry::Back | Entry::End { .. } => {}
+                Entry::Begin { .. }
+                | Entry::Resume
+                | Entry::Lagging
+                | Entry::Back
+                | Entry::Turned
+                | Entry::End { .. } => {}
             }
         }
         ledger
@@ -82,7 +89,8 @@ impl Ledger {
     /// Whether anything below this node has begun.
     pub fn touched(&self, node: &Node) -> bool {
         let records = self.lock();
-        node.operations().any(|planned| records.states.contains_key(&planned.key))
+        let begun = |planned: &Planned| records.states.get(&planned.key).is_some_and(|state| *state != State::Doubtful);
+        node.operations().any(begun)
     }
 
     /// Whether everything below this node has succeeded, undone since or not.

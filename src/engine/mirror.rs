@@ -8,6 +8,10 @@ use super::Outcome;
 /// Something that copies the journal while the run is under way.
 #[async_trait]
 pub trait Mirror: Send + Sync {
+    /// Returns when the copy has all that the journal has now.
+    async fn sync(&self) -> Result<(), Failure>;
+    /// Copies nothing any more: the lock is not known to be held.
+    fn stop(&self);
     /// The run has ended, and the journal says so; the lock is still held. `None`: it was cut off, and without the lock nothing
     /// may be written any more.
     async fn close(&self, outcome: Option<Outcome>) -> Result<(), Failure>;
