@@ -54,13 +54,14 @@ mkdir -p "$CACHE"
 needs_rust
 needs shellcheck shellcheck
 needs docker-registry docker-registry
+needs chromium chromium
 needs faketime faketime
 
 step 'Formatting and lints'
 run cargo fmt --all --check
 run cargo fmt "${LABTOOL[@]}" --check
 run shellcheck -x scripts/*.sh .ci/run tests/lab/{settings,prepare,up,down,host,host-init,host-run}
-run cargo clippy --workspace --all-targets --features lab --locked -- -D warnings
+run cargo clippy --workspace --all-targets --features lab,browser --locked -- -D warnings
 run cargo clippy "${LABTOOL[@]}" --target-dir "$CACHE/labtool-target" --all-targets --locked -- -D warnings
 
 step 'Unit tests'
@@ -68,7 +69,7 @@ run cargo test "${LABTOOL[@]}" --target-dir "$CACHE/labtool-target" --locked
 trap end EXIT
 trap 'exit 130' INT TERM
 needs_docker "$PID_FILE"
-run cargo test --workspace --locked
+run cargo test --workspace --features browser --locked
 [ -z "$fast" ] || exit 0
 
 step 'The lab'

@@ -37,6 +37,7 @@ mod ssh;
 mod state;
 mod status;
 mod table;
+mod trace;
 mod undo;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -140,7 +141,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Approve(args) => approve::run(&args, global).await,
         Command::Status(args) => status::run(&args, global).await,
         Command::Releases(args) => releases::run(&args, global).await,
-        Command::Runs(args) => runs::run(&args, global),
+        Command::Runs(args) => runs::run(&args, global).await,
         Command::Logs(args) => logs::run(&args, global).await,
         Command::Exec(args) => exec::run(&args, global).await,
         Command::Ssh(args) => ssh::run(&args, global).await,

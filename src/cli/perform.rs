@@ -15,7 +15,7 @@ use super::{
     prepare::{Ready, author},
     reporting::Reporting,
     session::Session,
-    state,
+    state, trace,
 };
 use crate::{
     config::Project,
@@ -53,7 +53,9 @@ pub async fn perform(session: &Session, performance: Performance, reporting: Rep
     let execution = performance.execution(session, &directory, journal, Deed::Began, &reporting).await?;
     let plan = Arc::clone(&execution.plan);
     let ended = engine::execute(execution).await;
-    Ok(finish(session, &plan, run, Some(ended), reporting).await)
+    let exit = finish(session, &plan, run.clone(), Some(ended), reporting).await;
+    trace::send(&run, &plan, &directory).await;
+    Ok(exit)
 }
 
 impl Performance {

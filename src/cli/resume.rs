@@ -16,7 +16,7 @@ use super::{
     reporting::Reporting,
     saved,
     session::Session,
-    state,
+    state, trace,
 };
 use crate::{
     engine::{self, Assume, Heading, History, NotResumed, RunDirectory, parse_plan},
@@ -134,7 +134,9 @@ async fn carry_out(
     let execution = performance.execution(session, &directory, journal, order.deed(), &reporting).await?;
     let plan = Arc::clone(&execution.plan);
     let ended = engine::resume(execution, &history, order.heading).await.map_err(anyhow::Error::from)?;
-    Ok(finish(session, &plan, run, Some(ended), reporting).await)
+    let exit = finish(session, &plan, run.clone(), Some(ended), reporting).await;
+    trace::send(&run, &plan, &directory).await;
+    Ok(exit)
 }
 
 /// The release that the run would follow, or its own, must be the live one.

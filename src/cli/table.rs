@@ -1,5 +1,8 @@
 //! Plain tables: columns as wide as their widest cell.
 
+use std::io::Write;
+
+use jiff::Timestamp;
 use terminal_size::{Width, terminal_size};
 
 /// Columns of a terminal that does not say how many it has, and of what is no terminal.
@@ -10,13 +13,23 @@ const GAP: &str = "  ";
 
 /// Prints rows under a header, two spaces between the columns.
 pub fn print(header: &[&str], rows: &[Vec<String>]) {
-    print!("{}", render(header, rows, usize::MAX));
+    say(&render(header, rows, usize::MAX));
 }
 
 /// [`print()`], with the last column's text going on below itself where it would be wider than the terminal.
 pub fn print_wrapped(header: &[&str], rows: &[Vec<String>]) {
     let columns = terminal_size().map_or(USUAL, |(Width(columns), _)| usize::from(columns).min(USUAL));
-    print!("{}", render(header, rows, columns));
+    say(&render(header, rows, columns));
+}
+
+/// A time in a table, UTC: `2025-11-24T12:00:03Z`.
+pub fn time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Writes to stdout. A reader that has gone away, such as `head`, is no error.
+pub fn say(text: &str) {
+    let _ = anstream::stdout().write_all(text.as_bytes());
 }
 
 fn render(header: &[&str], rows: &[Vec<String>], columns: usize) -> String {

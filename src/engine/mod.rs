@@ -113,6 +113,15 @@ pub enum Assume {
     NotDone,
 }
 
+impl Assume {
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Done => "it is done",
+            Self::NotDone => "it is not done",
+        }
+    }
+}
+
 /// Which way a run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heading {

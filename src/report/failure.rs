@@ -5,6 +5,7 @@ use std::fmt::Write;
 use owo_colors::OwoColorize;
 use stdlib::failure::Failure;
 
+use super::words::inert;
 use crate::engine::Left;
 
 /// Writes failures to stderr.
@@ -21,9 +22,9 @@ pub fn print_left(left: &[Left]) {
 pub fn render_failures(failures: &[Failure]) -> String {
     let mut text = String::new();
     for failure in failures {
-        let _ = writeln!(text, "{} {}", "error:".red().bold(), failure.message);
+        let _ = writeln!(text, "{} {}", "error:".red().bold(), inert(&failure.message));
         for line in failure.detail.iter().flat_map(|detail| detail.lines()) {
-            let _ = writeln!(text, "    {line}");
+            let _ = writeln!(text, "    {}", inert(line));
         }
         if let Some(hint) = &failure.hint {
             let _ = writeln!(text, "  {} {hint}", "next:".bold());

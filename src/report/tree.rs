@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use jiff::Timestamp;
 use stdlib::{failure::Failure, model::HostName, plan::Key};
 
-use super::plain::undo;
+use super::{plain::undo, words::numbered};
 use crate::engine::event::{Emitted, Event, OperationOutcome, Seconds, StepOutcome};
 
 /// Lines that are shown at most, so that the picture fits on a small terminal whatever the number of hosts.
@@ -196,14 +196,6 @@ fn is_inside(key: &Key, step: &Key) -> bool {
     key.as_str().strip_prefix(step.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// The second step of a name is `start~2` in keys, and `start 2` for a person.
-fn numbered(name: &str) -> String {
-    match name.rsplit_once('~') {
-        Some((name, number)) if number.parse::<u32>().is_ok() => format!("{name} {number}"),
-        _ => name.to_owned(),
-    }
-}
-
 fn at(host: Option<&HostName>, title: &str) -> String {
     host.map_or_else(|| title.to_owned(), |host| format!("{host}  {title}"))
 }
@@ -270,11 +262,6 @@ mod tests {
         let seconds = Seconds(Duration::from_millis(500));
         let failure = failure.map(Failure::new);
         Event::OperationEnded { key: key(path), host: None, title: String::new(), outcome, failure, seconds }
-    }
-
-    #[test]
-    fn the_second_step_of_a_name_has_its_number() {
-        assert_eq!([super::numbered("start~2"), super::numbered("a~b")], ["start 2", "a~b"]);
     }
 
     /// The picture after these events, one every half second.

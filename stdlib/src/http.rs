@@ -3,7 +3,7 @@
 use std::sync::Once;
 
 use async_trait::async_trait;
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -39,12 +39,7 @@ pub async fn get(
     timeout: Span,
     most: usize,
 ) -> std::result::Result<Answer, String> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Fails only when there is one already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    let mut builder = Client::builder().timeout(timeout.duration()).redirect(redirect::Policy::none()).no_proxy();
+    let mut builder = client(timeout).redirect(redirect::Policy::none()).no_proxy();
     if let Some(authority) = authority {
         let certificate = Certificate::from_pem(authority.certificate.as_bytes()).map_err(|error| why(&error))?;
         builder = builder.tls_certs_merge([certificate]);
@@ -60,6 +55,16 @@ pub async fn get(
     }
     body.truncate(most);
     Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+/// A client whose requests may take this long.
+pub fn client(timeout: Span) -> ClientBuilder {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Fails only when there is one already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    Client::builder().timeout(timeout.duration())
 }
 
 /// The innermost cause: reqwest's own words repeat the URL and say no more than "error sending request".

@@ -3,7 +3,7 @@
 use crate::{
     app::App,
     lab::Place,
-    stagecraft::{command, stagecraft},
+    stagecraft::{Running, command, stagecraft},
 };
 
 const HTTP: u16 = 8700;
@@ -77,6 +77,64 @@ fn events_runs_and_status() {
     assert_eq!(stagecraft(app.path(), &["plan", "-q"]).exits(0).stdout, "nothing to do: 1 unchanged\n");
 }
 
+// spec: runs.list
+// spec: runs.show
+// spec: runs.report
+// spec: run.audit
+#[test]
+fn runs_are_seen_from_another_machine() {
+    let app = App::web("e2e-runs", &[Place::Host(1), Place::Host(2)], HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    app.version_with("v2", "ENV EXIT_AFTER_MS=200\nENV EXIT_CODE=42");
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(5);
+    app.version_with("v3", "ENV SLOW_START_MS=4000");
+    let mut killed = Running::start(app.path(), &["deploy", "--yes"]);
+    killed.until(&["operation_ended", "container.start"]);
+    // That machine knows nothing by itself.
+    let other = tempfile::tempdir().expect("a directory");
+    let elsewhere = |args: &[&str]| {
+        let mut command = command(app.path(), args);
+        let output = command.env("XDG_STATE_HOME", other.path()).output().expect("stagecraft runs");
+        let said = |bytes| String::from_utf8(bytes).expect("text");
+        assert!(output.status.success(), "{args:?}: {}", said(output.stderr));
+        said(output.stdout)
+    };
+    let outcomes = || -> Vec<String> {
+        let lines = elsewhere(&["runs", "--json"]);
+        let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        let runs = lines.filter(|line| line["type"] == "run");
+        runs.map(|line| line["outcome"].as_str().expect("an outcome").to_owned()).collect()
+    };
+    assert_eq!(outcomes(), ["under_way", "put_back", "done"]);
+    killed.kill();
+    // The holder notices that its connection has ended.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(outcomes(), ["cut_off", "put_back", "done"]);
+    assert!(elsewhere(&["runs", "--local"]).starts_with("no run yet"));
+    assert_eq!(elsewhere(&["runs", "--audit"]).matches("began").count(), 3);
+    let all = elsewhere(&["runs", "--json"]);
+    let failed: serde_json::Value = serde_json::from_str(all.lines().nth(1).expect("a run")).expect("JSON");
+    let failed = failed["run"].as_str().expect("an id");
+    let shown = elsewhere(&["runs", "show", failed]);
+    for words in ["failed, put back", "exit code 42", "✗ h", "put back, the last first:"] {
+        assert!(shown.contains(words), "`{words}` is not in:\n{shown}");
+    }
+    let page = other.path().join("report.html");
+    elsewhere(&["runs", "report", failed, "--out", page.to_str().expect("text")]);
+    let page = std::fs::read_to_string(page).expect("a page");
+    for words in ["Why it failed", "exit code 42", "What differs from release 1"] {
+        assert!(page.contains(words), "`{words}` is not in the page");
+    }
+    assert!(!page.contains("tops3cret"));
+    // A broken chain is named by its line.
+    let store = "/var/lib/docker/volumes/e2e-runs-stagecraft-runs/_data/audit/log.jsonl";
+    crate::lab::ssh(1, &format!("sed -i '2s/deploy/depl0y/' {store}"));
+    let broken = stagecraft(app.path(), &["runs", "--audit"]).exits(5).stderr;
+    assert!(broken.contains("line 3 of the audit"), "{broken}");
+    let home_away = stagecraft(app.path(), &["runs"]).exits(0);
+    assert!(home_away.stderr.contains("this is all that this machine knows"), "{}", home_away.stderr);
+}
+
 // spec: cli.help
 #[test]
 fn every_command_explains_itself() {
@@ -92,7 +150,7 @@ fn every_command_explains_itself() {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    assert!(commands.len() == 16, "{commands:?}");
+    assert!(commands.len() == 17, "{commands:?}");
     for name in commands {
         let help = stagecraft(app.path(), &[name, "--help"]).exits(0).stdout;
         assert!(help.contains("Usage:") && help.lines().next().is_some_and(|line| line.len() > 15), "{name}: {help}");
