@@ -63,7 +63,7 @@ async fn carry_out(
     let run = prepare::new_run();
     // Building needs no lock and may take long; that another run has it, or that a host has no room, is said before.
     let ((), (), images) = tokio::try_join!(
-        preflight::check(session),
+        preflight::check(session, &request.recipe),
         lock::look(session, &run, what, how.wait),
         prepare::images(session, &operator, request, *rebuild, reporting.events(), || expect_images(session)),
     )?;

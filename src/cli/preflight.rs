@@ -11,7 +11,7 @@ use stdlib::{
 };
 
 use super::{CliError, session::Session};
-use crate::config::Project;
+use crate::{config::Project, recipe::Recipe};
 
 /// Less than this on the engine's disk, and nothing is begun. Bytes.
 const ROOM: u64 = 128 << 20;
@@ -19,8 +19,11 @@ const ROOM: u64 = 128 << 20;
 /// The ports that the project wants on a host, each with who wants it.
 type Wanted = BTreeMap<u16, String>;
 
-/// Looks at all hosts at once. The error has every host's failures.
-pub async fn check(session: &Session) -> Result<(), CliError> {
+/// Looks at all hosts at once, where the recipe puts today's services on them. The error has every host's failures.
+pub async fn check(session: &Session, recipe: &Recipe) -> Result<(), CliError> {
+    if !recipe.transfers() {
+        return Ok(());
+    }
     let looked = join_all(session.hosts.iter().map(|host| look(host.as_ref(), &session.project))).await;
     let failures: Vec<Failure> = looked.into_iter().flatten().collect();
     if failures.is_empty() { Ok(()) } else { Err(CliError::Preflight(failures)) }

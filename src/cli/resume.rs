@@ -19,7 +19,7 @@ use super::{
     state,
 };
 use crate::{
-    engine::{self, Assume, Heading, History, RunDirectory, parse_plan},
+    engine::{self, Assume, Heading, History, NotResumed, RunDirectory, parse_plan},
     mirror::{self, Bundle, Deed},
 };
 
@@ -90,15 +90,8 @@ async fn carry_out(
     let kept = Kept { directory: state::directory(&session.project.directory), session };
     let run = kept.chosen(order.run).await?;
     let (plan, history) = kept.read(&run).await?;
-    if let Some((_, outcome)) = history.ended()
-        && (order.heading == Heading::Onward || outcome != engine::Outcome::Left)
-    {
-        let next = match outcome {
-            engine::Outcome::Done => "go back to the release before: `stagecraft rollback`",
-            _ => "start anew: `stagecraft deploy`",
-        };
-        return Err(CliError::usage(format!("run {run} has ended already: {}", outcome.words()), next));
-    }
+    saved::belongs(&plan, &session.project)?;
+    engine::may_resume(&run, &plan, &history, order.heading).map_err(refused)?;
     reporting.plan(&plan, &[]).await;
     if order.how.consent() == Consent::Ask && !confirm(&order.question(&run), order.what())? {
         return Ok(Exit::Cancelled);
@@ -107,6 +100,7 @@ async fn carry_out(
     let prepared = async {
         // What was read without the lock may have moved on since.
         let (directory, history) = kept.take_over(&run).await?;
+        engine::may_resume(&run, &plan, &history, order.heading).map_err(refused)?;
         let facts = session.facts().await?;
         still_its_turn(session, &facts, &run, &plan)?;
         let identity = identity::of(&session.project, &facts)?;
@@ -146,11 +140,13 @@ async fn carry_out(
 /// The release that the run would follow, or its own, must be the live one.
 fn still_its_turn(session: &Session, facts: &Facts, run: &RunId, plan: &Plan) -> Result<(), CliError> {
     let Some(release) = &plan.release else { return Ok(()) };
-    let live = facts.host(&session.project.topology.home).and_then(|home| home.state.current);
-    if live == release.predecessor || live == Some(release.id.number) {
+    let live = facts.live(&session.project.topology.home);
+    // A run that was cut off before it wrote its record may have the same number as a later one.
+    let own = live.is_some_and(|live| live.run == release.run);
+    if own || live.map(|live| live.id.number) == release.predecessor {
         return Ok(());
     }
-    let live = live.map_or("no release".to_owned(), |number| format!("release {number}"));
+    let live = live.map_or("no release".to_owned(), |live| format!("release {}", live.id));
     let what = format!("run {run} cannot go on: {live} has gone live since");
     Err(Failure::new(what).hint("start anew: `stagecraft deploy`").into())
 }
@@ -171,9 +167,20 @@ impl Kept<'_> {
         if let Some(name) = named {
             return RunId::new(name).map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`"));
         }
-        let here = RunDirectory::list(&self.directory).map_err(anyhow::Error::from)?.into_iter().next();
-        let audit = self.session.audit().await?;
-        let there = audit.lines().ok().and_then(|lines| lines.into_iter().map(|line| line.run).max());
+        let mut here = None;
+        for run in RunDirectory::list(&self.directory).map_err(anyhow::Error::from)? {
+            let plan = RunDirectory::open(&self.directory, &run).and_then(|directory| directory.plan());
+            // A machine has the runs of all environments.
+            if saved::belongs(&plan.map_err(anyhow::Error::from)?, &self.session.project).is_ok() {
+                here = Some(run);
+                break;
+            }
+        }
+        let lines = self.session.audit().await?.lines().map_err(|broken| {
+            Failure::new(format!("{broken}; it is on {}", self.session.home().name()))
+                .hint("name the run, or start anew: `stagecraft deploy`")
+        })?;
+        let there = lines.into_iter().map(|line| line.run).max();
         // Ids sort by the time they were made.
         here.max(there).ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))
     }
@@ -198,7 +205,11 @@ impl Kept<'_> {
         let directory = match (RunDirectory::open(&self.directory, run), bundle) {
             (Ok(directory), bundle) => {
                 let here = directory.bytes().map_err(anyhow::Error::from)?;
-                if bundle.is_some_and(|bundle| !here.starts_with(&bundle.journal)) {
+                let there = bundle.map(|bundle| bundle.journal).unwrap_or_default();
+                if there.starts_with(&here) && !History::read(&there).is_ok_and(|history| history.was_taken_up(&here)) {
+                    // After a power loss the disk may lack what the copy has: ends, which are found out again, but no start.
+                    directory.restore(&there).map_err(anyhow::Error::from)?;
+                } else if !here.starts_with(&there) {
                     let what = format!("run {run} was gone on with from another machine");
                     return Err(Failure::new(what)
                         .hint("see it: `stagecraft runs`; or start anew: `stagecraft deploy`")
@@ -218,4 +229,8 @@ impl Kept<'_> {
 
 fn unknown(run: &RunId) -> CliError {
     CliError::usage(format!("there is no run {run}, here or on the home host"), "see them: `stagecraft runs`")
+}
+
+fn refused(why: NotResumed) -> CliError {
+    CliError::usage(why.to_string(), "see the runs: `stagecraft runs`")
 }

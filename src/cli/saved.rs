@@ -69,7 +69,7 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
     done
 }
 
-fn belongs(plan: &Plan, project: &Project) -> Result<(), CliError> {
+pub fn belongs(plan: &Plan, project: &Project) -> Result<(), CliError> {
     let topology = &project.topology;
     if (&plan.project, &plan.environment) == (&topology.project, &topology.environment) {
         return Ok(());

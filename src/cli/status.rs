@@ -3,6 +3,7 @@
 use serde_json::json;
 use stdlib::{
     facts::{ContainerFact, Facts, HostFacts},
+    host::HostError,
     ingress,
     model::HostName,
 };
@@ -25,7 +26,7 @@ pub async fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
     if global.json {
         print_json(&facts);
     } else {
-        print(&session, &facts);
+        print(&session, &facts, &errors);
     }
     let live = facts.live(&session.project.topology.home);
     for error in &errors {
@@ -57,11 +58,13 @@ fn ours(host: &HostFacts) -> impl Iterator<Item = (&ContainerFact, &stdlib::fact
     host.containers.iter().filter_map(|container| Some((container, container.ours.as_ref()?)))
 }
 
-fn print(session: &Session, facts: &Facts) {
+fn print(session: &Session, facts: &Facts, errors: &[HostError]) {
     let topology = &session.project.topology;
+    let home_is_away = errors.iter().any(|error| *error.host() == topology.home);
     let live = match (facts.check_home(&topology.home), facts.live(&topology.home)) {
         (Err(failure), _) => format!("{failure}; {}", failure.hint.as_deref().unwrap_or_default()),
         (Ok(()), Some(release)) => format!("release {} is live", release.id),
+        (Ok(()), None) if home_is_away => format!("what is live is not known: {} cannot be reached", topology.home),
         (Ok(()), None) => "nothing is deployed yet".to_owned(),
     };
     println!("{} {}: {live}\n", topology.project, topology.environment);

@@ -54,12 +54,16 @@ impl Project {
         self.placed.values().any(|placed| placed.route.is_some())
     }
 
-    /// The ports of this host that services publish, and that the ingress listens on, each with who does.
+    /// The ports of this host that services publish on all its addresses, and that the ingress listens on, each with who does.
     pub fn ports_on(&self, host: &HostName) -> BTreeMap<u16, String> {
         let here = self.placed.iter().filter(|(_, placed)| placed.hosts.contains(host));
         let mut ports = BTreeMap::new();
         for (name, placed) in here {
-            let published = self.model.services[name].definition.ports.iter().filter(|port| port.protocol == "tcp");
+            let published = self.model.services[name]
+                .definition
+                .ports
+                .iter()
+                .filter(|port| port.protocol == "tcp" && port.host_ip.is_none());
             let fixed = published.filter_map(|port| port.fixed()?.parse().ok());
             ports.extend(fixed.map(|port| (port, format!("service {name}"))));
             if placed.route.is_some() && self.topology.ingress.provider != IngressProvider::None {

@@ -13,13 +13,18 @@ use super::{
 
 /// The command that evaluates the plan's recipe anew, for its environment.
 pub(super) fn again(plan: &Plan) -> String {
-    let environment = match plan.environment.as_str() {
-        "default" => String::new(),
-        name => format!(" -e {name}"),
-    };
+    let environment = of_environment(plan);
     match plan.recipe.as_str() {
         command @ ("deploy" | "rollback") => format!("stagecraft {command}{environment}"),
         own => format!("stagecraft run {own}{environment}"),
+    }
+}
+
+/// The option that chooses the plan's environment.
+pub(super) fn of_environment(plan: &Plan) -> String {
+    match plan.environment.as_str() {
+        "default" => String::new(),
+        name => format!(" -e {name}"),
     }
 }
 
@@ -72,13 +77,14 @@ impl Run {
             host: None,
             what: format!("the run stands where it was, {begun} operations in"),
             why: "nothing may begin any more, not even putting back".into(),
-            next: format!("stagecraft resume {}", self.id),
+            next: self.resume(),
         }]
     }
 
     /// Whether the operation has changed something that may still be so.
     fn stands(&self, planned: &Planned) -> bool {
-        planned.effect != Effect::Repeatable && !matches!(self.ledger.state(&planned.key), None | Some(State::Undone))
+        planned.effect != Effect::Repeatable
+            && !matches!(self.ledger.state(&planned.key), None | Some(State::Undone | State::Doubtful))
     }
 
     /// The commit has happened: the release is live, and what should have followed is named.

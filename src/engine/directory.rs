@@ -120,6 +120,15 @@ impl RunDirectory {
         }
     }
 
+    /// Replaces the journal by a copy that has more of it.
+    pub fn restore(&self, journal: &[u8]) -> Result<(), RunError> {
+        let path = self.path.join(JOURNAL);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let written = file.and_then(|mut file| file.write_all(journal).and_then(|()| file.sync_all()));
+        written.map_err(|error| io_error(&path, error))
+    }
+
     /// What the journal says.
     pub fn history(&self) -> Result<History, RunError> {
         History::read(&self.bytes()?).map_err(|broken| RunError::Journal { path: self.path.join(JOURNAL), broken })

@@ -10,7 +10,7 @@ use serde_json::Value;
 use stdlib::{
     failure::Failure,
     operation::Outputs,
-    plan::{Key, Node, Plan},
+    plan::{Key, Node, Plan, Planned},
 };
 
 use super::{
@@ -23,6 +23,8 @@ use super::{
 pub(super) enum State {
     /// It has begun, and whether it has happened is not known.
     Begun,
+    /// By what a copy of the journal has, it may have begun.
+    Doubtful,
     Done(Value),
     Failed(Failure),
     /// Let go while it ran, because the run stopped.
@@ -64,7 +66,12 @@ impl Ledger {
                 #[expect(clippy::match_same_arms, reason = "what is not done is still in doubt, and begun anew")]
                 Entry::Assumed { assume: Assume::NotDone, .. } => {}
                 #[expect(clippy::match_same_arms, reason = "of the run, not of an operation")]
-                Entry::Begin { .. } | Entry::Resume | Entry::Lagging | Entry::Back | Entry::End { .. } => {}
+                Entry::Begin { .. }
+                | Entry::Resume
+                | Entry::Lagging
+                | Entry::Back
+                | Entry::Turned
+                | Entry::End { .. } => {}
             }
         }
         if history.lags() {
@@ -77,7 +84,7 @@ impl Ledger {
     fn doubt(&self, node: &Node) {
         match node {
             Node::Operation(planned) => {
-                self.lock().states.entry(planned.key.clone()).or_insert(State::Begun);
+                self.lock().states.entry(planned.key.clone()).or_insert(State::Doubtful);
             }
             Node::Choice { gate, arms, .. } => {
                 [Some(gate.as_ref()), self.arm(gate, arms)].into_iter().flatten().for_each(|node| self.doubt(node));
@@ -124,7 +131,8 @@ impl Ledger {
     /// Whether anything below this node has begun.
     pub fn touched(&self, node: &Node) -> bool {
         let records = self.lock();
-        node.operations().any(|planned| records.states.contains_key(&planned.key))
+        let begun = |planned: &Planned| records.states.get(&planned.key).is_some_and(|state| *state != State::Doubtful);
+        node.operations().any(begun)
     }
 
     /// Whether everything below this node has succeeded, undone since or not.

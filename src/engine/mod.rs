@@ -125,7 +125,7 @@ pub enum Heading {
 /// Why a run is not resumed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotResumed {
-    #[error("run {run} has ended; start a new one with `{next}`")]
+    #[error("run {run} has ended already: {}; what comes next: `{next}`", outcome.words())]
     Ended { run: RunId, outcome: Outcome, next: String },
     #[error("run {run} has committed, and a commit is not undone; go back with `stagecraft rollback`")]
     Committed { run: RunId },
@@ -141,21 +141,30 @@ pub async fn execute(execution: Execution) -> Ended {
 /// Goes on with a run that was cut off, by what its journal says. What has ended is skipped; what was under way is asked of
 /// the hosts; when the run was failing or going backwards, it only goes backwards.
 pub async fn resume(execution: Execution, history: &History, heading: Heading) -> Result<Ended, NotResumed> {
-    let run = execution.run.clone();
-    if heading == Heading::Back && committed(&execution.plan, history) {
+    may_resume(&execution.run, &execution.plan, history, heading)?;
+    Ok(drive(execution, history, heading).await)
+}
+
+/// Whether a run can go on this way, by its journal.
+pub fn may_resume(run: &RunId, plan: &Plan, history: &History, heading: Heading) -> Result<(), NotResumed> {
+    let run = run.clone();
+    if heading == Heading::Back && committed(plan, history) {
         return Err(NotResumed::Committed { run });
     }
     // What was left not undone can be tried again.
     let again = |outcome| heading == Heading::Back && outcome == Outcome::Left;
     if let Some((_, outcome)) = history.ended().filter(|(_, outcome)| !again(*outcome)) {
-        let next = conclude::again(&execution.plan);
+        let next = match (outcome, heading) {
+            (Outcome::Done, Heading::Back) => "stagecraft rollback".to_owned(),
+            _ => conclude::again(plan),
+        };
         return Err(NotResumed::Ended { run, outcome, next });
     }
     match history.entries.first().map(|recorded| &recorded.entry) {
-        Some(Entry::Begin { plan, .. }) if *plan != directory::digest(&execution.plan) => {
+        Some(Entry::Begin { plan: begun, .. }) if *begun != directory::digest(plan) => {
             Err(NotResumed::OtherPlan { run })
         }
-        _ => Ok(drive(execution, history, heading).await),
+        _ => Ok(()),
     }
 }
 
@@ -251,7 +260,7 @@ fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>
         journal: execution.journal,
         mirror: execution.mirror,
         desk: execution.desk,
-        assume: execution.assume,
+        assume: Mutex::new(execution.assume),
         course: Course::new(execution.cancel, execution.lock),
         gate: Gate::new(execution.limit),
         gates: Gates::of(&execution.plan.root),
@@ -315,12 +324,27 @@ impl Run {
             because = if self.course.cancelled() { UndoReason::Cancelled } else { UndoReason::Failed };
         }
         if self.may_act() {
-            if self.ledger.touched(&self.plan.root) {
+            if self.ledger.touched(&self.plan.root) || history.lags() {
                 self.events.send(Event::UndoStarted { because });
+                self.turn(history).await;
             }
             self.undo(&self.plan.root, Stays::default()).await;
         }
         if asked { Passage::Back } else { Passage::Stopped }
+    }
+
+    /// Says in the journal and in its copy that the run goes back, before the first inverse: with an older copy another machine
+    /// would take for done what has been undone since.
+    async fn turn(&self, history: &History) {
+        if !history.turned_back() && self.commit(Entry::Turned).await.is_err() {
+            return;
+        }
+        if let Some(mirror) = &self.mirror
+            && let Err(failure) = mirror.sync().await
+        {
+            let text = format!("other machines may not see yet that this run goes back: {}", failure.message);
+            self.events.send(Event::Log { text });
+        }
     }
 
     /// Writes how the run ended and lets the lock go. A run that was cut off has no end: it can be resumed.
@@ -332,7 +356,7 @@ impl Run {
             Passage::Stopped if self.course.cancelled() || self.course.failures().is_empty() => Outcome::Cancelled,
             Passage::Stopped => Outcome::PutBack,
         };
-        if !self.course.is_cut() {
+        if self.may_act() {
             // What cannot be written any more is among the failures; the run has ended all the same.
             let _ = self.commit(Entry::End { outcome }).await;
         }

@@ -40,8 +40,9 @@ pub(super) enum Attempt {
 /// What a host says of an operation.
 enum Answer {
     Done(Value),
-    /// It has not happened, or not wholly: it can be run again.
     NotDone,
+    /// Not wholly: it can be run again.
+    Partial,
     /// A person has to look: what for.
     CannotTell(String),
     /// The host doesn't answer.
@@ -52,6 +53,7 @@ enum Answer {
 pub(super) enum Settled {
     Done(Value),
     NotDone,
+    Partial,
     /// Nobody can tell yet.
     InDoubt(Failure),
 }
@@ -68,7 +70,7 @@ impl Run {
             // The run has heard of the failure when it was resumed.
             Some(State::Failed(_)) => return Walked::Failed,
             Some(State::Stopped | State::Undone) => return Walked::Stopped,
-            Some(State::Begun) | None => {}
+            Some(State::Begun | State::Doubtful) | None => {}
         }
         if !self.may_begin(planned, way) {
             return Walked::Stopped;
@@ -100,7 +102,15 @@ impl Run {
     async fn take_up(&self, planned: &Planned, way: Way) -> Attempt {
         match self.settle(planned).await {
             Settled::Done(output) => Attempt::Done(output),
-            Settled::NotDone => self.try_again_and_again(planned, way).await,
+            Settled::NotDone | Settled::Partial => {
+                if self.ledger.state(&planned.key) == Some(State::Doubtful) {
+                    if self.commit(Entry::Start { key: planned.key.clone() }).await.is_err() {
+                        return Attempt::Open;
+                    }
+                    self.ledger.begin(&planned.key, Timestamp::now());
+                }
+                self.try_again_and_again(planned, way).await
+            }
             Settled::InDoubt(failure) => {
                 self.course.cut(failure);
                 Attempt::Open
@@ -116,7 +126,9 @@ impl Run {
                 Attempt::Failed(failure) if self.is_asked_about(planned, &failure) => {
                     match self.ask(planned).await {
                         Answer::Done(output) => Attempt::Done(output),
-                        Answer::NotDone => Attempt::Failed(Failure { certainty: Certainty::Known, ..failure }),
+                        Answer::NotDone | Answer::Partial => {
+                            Attempt::Failed(Failure { certainty: Certainty::Known, ..failure })
+                        }
                         Answer::CannotTell(look) => Attempt::Failed(failure.hint(look)),
                         // The host doesn't answer this either.
                         Answer::None => Attempt::Failed(failure),
@@ -176,7 +188,8 @@ impl Run {
         let cx = self.context(planned);
         match timeout(self.timing.probe, self.operation(planned).probe(&cx)).await {
             Ok(Ok(Probe::Done(output))) => Answer::Done(output),
-            Ok(Ok(Probe::NotDone | Probe::Partial)) => Answer::NotDone,
+            Ok(Ok(Probe::NotDone)) => Answer::NotDone,
+            Ok(Ok(Probe::Partial)) => Answer::Partial,
             Ok(Ok(Probe::CannotTell(look))) => Answer::CannotTell(look),
             Ok(Err(_)) | Err(_) => Answer::None,
         }
@@ -187,15 +200,18 @@ impl Run {
         let look = match self.ask(planned).await {
             Answer::Done(output) => return Settled::Done(output),
             Answer::NotDone => return Settled::NotDone,
+            Answer::Partial => return Settled::Partial,
             Answer::None => {
-                let next = format!("when the host answers, `stagecraft resume {}`", self.id);
+                let next = format!("when the host answers, `{}`", self.resume());
                 return Settled::InDoubt(cut_off(planned).hint(next));
             }
             Answer::CannotTell(look) => look,
         };
-        let next = format!("find out {look}; then say so: `stagecraft resume {} --assume done` or `not-done`", self.id);
+        let next = format!("find out {look}; then say so: `{} --assume done` or `not-done`", self.resume());
         let in_doubt = cut_off(planned).hint(next);
-        let Some(assume) = self.assume else { return Settled::InDoubt(in_doubt) };
+        let Some(assume) = self.assume.lock().expect("nothing panics while it holds it").take() else {
+            return Settled::InDoubt(in_doubt);
+        };
         if self.commit(Entry::Assumed { key: planned.key.clone(), assume }).await.is_err() {
             return Settled::InDoubt(in_doubt);
         }

@@ -19,6 +19,7 @@ use stdlib::{
 use super::{
     Assume, Desk, Mirror,
     choice::Gates,
+    conclude,
     course::{Course, Way},
     event::{Event, EventSender},
     gate::Gate,
@@ -72,7 +73,8 @@ pub(super) struct Run {
     pub journal: Journal,
     pub mirror: Option<Box<dyn Mirror>>,
     pub desk: Option<Box<dyn Desk>>,
-    pub assume: Option<Assume>,
+    /// A person's word, for the first operation that needs it.
+    pub assume: Mutex<Option<Assume>>,
     pub course: Course,
     pub gate: Gate,
     pub gates: Gates,
@@ -123,6 +125,16 @@ impl Run {
         }
     }
 
+    /// Whether a person has said what became of an operation, and it has not been used yet.
+    pub fn is_told(&self) -> bool {
+        self.assume.lock().expect("nothing panics while it holds it").is_some()
+    }
+
+    /// The command that goes on with this run.
+    pub fn resume(&self) -> String {
+        format!("stagecraft resume {}{}", self.id, conclude::of_environment(&self.plan))
+    }
+
     /// Whether this operation may begin now.
     pub fn may_begin(&self, planned: &Planned, way: Way) -> bool {
         self.may_act() && self.course.allows(planned, way)
@@ -139,17 +151,20 @@ impl Run {
 
     /// The lock is not known to be held any more.
     pub fn fence(&self) {
+        if let Some(mirror) = &self.mirror {
+            mirror.stop();
+        }
         let environment = &self.plan.environment;
         let failure =
             Failure::new(format!("the lock of {environment} was lost: its home host has not answered for 10 s"));
-        self.course.cut(failure.hint(format!("when the host answers, `stagecraft resume {}`", self.id)));
+        self.course.cut(failure.hint(format!("when the host answers, `{}`", self.resume())));
     }
 
     /// Writes an entry that must be on the disk before anything else happens. When it can't be, the run is cut off there.
     pub async fn commit(&self, entry: Entry) -> Result<(), Unwritten> {
         self.journal.commit(entry).await.map_err(|error| {
             let failure = Failure::new(format!("the journal of run {} cannot be written: {error}", self.id));
-            self.course.cut(failure.hint(format!("make room on this machine, then `stagecraft resume {}`", self.id)));
+            self.course.cut(failure.hint(format!("make room on this machine, then `{}`", self.resume())));
             Unwritten
         })
     }
@@ -157,7 +172,7 @@ impl Run {
     /// Returns when others see what the journal has up to here.
     pub async fn publish(&self) -> Result<(), Unwritten> {
         let Some(mirror) = &self.mirror else { return Ok(()) };
-        mirror.catch_up().await.map_err(|failure| {
+        mirror.sync().await.map_err(|failure| {
             let message = format!("others cannot see how far the run is: {}", failure.message);
             let next = format!("when the host answers, `stagecraft resume {}`", self.id);
             self.course.cut(Failure { message, hint: Some(next), ..failure });

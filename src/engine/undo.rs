@@ -114,7 +114,7 @@ impl Run {
                     let stays = self.keep(planned, Why::NeededBy(title.clone()), Reason::Failed(title));
                     later.and(stays)
                 }
-                None => match self.invert(planned, &state).await {
+                None => match self.invert_if_done(planned, state).await {
                     Inverted::Failed(failure) => {
                         let reason = Reason::Failed(planned.title.clone());
                         later.and(self.keep(planned, Why::InverseFailed(failure), reason))
@@ -126,15 +126,31 @@ impl Run {
         }
     }
 
+    /// Undoes an operation; one that may never have begun, unless its host says that it has not.
+    async fn invert_if_done(&self, planned: &Planned, state: State) -> Inverted {
+        if state != State::Doubtful {
+            return self.invert(planned, &state).await;
+        }
+        match self.settle(planned).await {
+            Settled::NotDone => Inverted::Undone,
+            Settled::Partial => self.invert(planned, &State::Begun).await,
+            Settled::Done(output) => self.invert(planned, &State::Done(output)).await,
+            Settled::InDoubt(failure) => {
+                self.course.cut(failure);
+                Inverted::CutOff
+            }
+        }
+    }
+
     /// Whether a final operation in this state stands in the way of undoing what came before it.
     async fn barrier(&self, planned: &Planned, state: &State) -> Option<Why> {
         match state {
             State::Done(_) => Some(Why::Final),
-            State::Begun => self.settled(planned).await,
+            State::Begun | State::Doubtful => self.settled(planned).await,
             // A person who has the run go back can tell.
-            State::Failed(failure) if failure.certainty == Certainty::Unknown => match self.assume {
-                Some(_) => self.settled(planned).await,
-                None => Some(Why::MaybeFinal(failure.clone())),
+            State::Failed(failure) if failure.certainty == Certainty::Unknown => match self.is_told() {
+                true => self.settled(planned).await,
+                false => Some(Why::MaybeFinal(failure.clone())),
             },
             State::Failed(_) | State::Stopped | State::Undone => None,
         }
@@ -144,7 +160,7 @@ impl Run {
     async fn settled(&self, planned: &Planned) -> Option<Why> {
         match self.settle(planned).await {
             Settled::Done(_) => Some(Why::Final),
-            Settled::NotDone => None,
+            Settled::NotDone | Settled::Partial => None,
             Settled::InDoubt(failure) => {
                 self.course.cut(failure.clone());
                 Some(Why::MaybeFinal(failure))

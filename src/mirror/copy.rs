@@ -35,7 +35,7 @@ pub struct Copy {
     audit: Mutex<Audit>,
     line: Line,
     /// Ends with the copy.
-    following: Mutex<Option<AbortOnDropHandle<()>>>,
+    following: std::sync::Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 struct Place {
@@ -96,7 +96,7 @@ impl Copy {
         let place = Arc::new(place);
         let followed = Arc::clone(&place);
         let following = AbortOnDropHandle::new(tokio::spawn(async move { followed.follow().await }));
-        Ok(Self { place, audit: Mutex::new(audit), line, following: Mutex::new(Some(following)) })
+        Ok(Self { place, audit: Mutex::new(audit), line, following: std::sync::Mutex::new(Some(following)) })
     }
 }
 
@@ -110,8 +110,12 @@ impl Copy {
 
 #[async_trait]
 impl Mirror for Copy {
-    async fn catch_up(&self) -> Result<(), Failure> {
+    async fn sync(&self) -> Result<(), Failure> {
         self.place.write(&[(&self.place.file(JOURNAL), &self.place.journal())]).await
+    }
+
+    fn stop(&self) {
+        self.following.lock().expect("nothing panics while it holds it").take();
     }
 
     async fn answered(&self, answer: &Answer) -> Result<(), Failure> {
@@ -127,7 +131,7 @@ impl Mirror for Copy {
     }
 
     async fn close(&self, outcome: Option<Outcome>) -> Result<(), Failure> {
-        self.following.lock().await.take();
+        self.stop();
         // Without the lock nothing may be written.
         let Some(outcome) = outcome else { return Ok(()) };
         let mut audit = self.audit.lock().await;

@@ -13,6 +13,7 @@ pub const FOLDER: &str = "recipes";
 const EXTENSION: &str = "rhai";
 /// What brings back a kept release.
 const RESTORE: &str = "release::restore";
+const TRANSFER: &str = "image::transfer";
 
 /// The recipes of this binary, by name.
 const BUILT_IN: [(&str, &str); 2] =
@@ -38,8 +39,17 @@ impl Recipe {
     ///
     /// One that cannot be read restores nothing; evaluating it says what is wrong.
     pub fn restores(&self) -> bool {
+        self.calls(RESTORE)
+    }
+
+    /// Whether it sends today's images, and so puts today's services on the hosts.
+    pub fn transfers(&self) -> bool {
+        self.calls(TRANSFER) && !self.restores()
+    }
+
+    fn calls(&self, name: &str) -> bool {
         let parsed = syntax::parse(self, &Catalog::default());
-        parsed.is_ok_and(|ast| syntax::calls(&ast).iter().any(|call| call.name == RESTORE))
+        parsed.is_ok_and(|ast| syntax::calls(&ast).iter().any(|call| call.name == name))
     }
 
     /// The first line of its `//!` comment; empty when it has none.

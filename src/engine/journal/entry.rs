@@ -24,6 +24,8 @@ pub enum Entry {
     Lagging,
     /// The run goes back, because a person wants it to.
     Back,
+    /// The run goes back from here. It stands before the first inverse, in the copy too.
+    Turned,
     /// A person's word on an operation that cannot tell whether it has happened.
     Assumed {
         key: Key,

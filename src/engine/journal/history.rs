@@ -75,7 +75,16 @@ impl History {
 
     /// Whether the run had begun to go backwards.
     pub fn turned_back(&self) -> bool {
-        self.entries.iter().any(|recorded| matches!(recorded.entry, Entry::UndoStart { .. } | Entry::Back))
+        self.entries
+            .iter()
+            .any(|recorded| matches!(recorded.entry, Entry::UndoStart { .. } | Entry::Back | Entry::Turned))
+    }
+
+    /// Whether another process has gone on with the run behind these first bytes of the journal.
+    pub fn was_taken_up(&self, beginning: &[u8]) -> bool {
+        let known = Self::read(beginning).map_or(0, |history| history.entries.len());
+        let taken_up = |entry: &Entry| matches!(entry, Entry::Resume | Entry::Back | Entry::Lagging);
+        self.entries.iter().skip(known).any(|recorded| taken_up(&recorded.entry))
     }
 
     /// Whether a person had the run go back.

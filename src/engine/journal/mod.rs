@@ -6,6 +6,7 @@
 //! | `resume` | the run goes on in another process | anything starts |
 //! | `lagging` | what stands before is a copy that may have been behind | anything starts |
 //! | `back` | the run goes back, because a person wants it to | anything starts |
+//! | `turned` | the run goes back from here | the first inverse; in the copy too |
 //! | `assumed` | a person's word on an operation that cannot tell whether it has happened | what follows from it |
 //! | `start` | an operation is about to run | its effect |
 //! | `ok` | it has ended, with its output | |

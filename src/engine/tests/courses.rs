@@ -202,7 +202,7 @@ async fn a_run_that_has_ended_is_not_resumed() {
     let history = History::read(&disk.bytes()).unwrap();
     let (execution, _events) = execution(&world, &plan(good("a")), &disk, history.next());
     let refused = resume(execution, &history, Heading::Onward).await.unwrap_err();
-    assert_eq!(refused.to_string(), "run 0199-run has ended; start a new one with `stagecraft deploy`");
+    assert_eq!(refused.to_string(), "run 0199-run has ended already: done; what comes next: `stagecraft deploy`");
 }
 
 #[tokio::test]
@@ -234,8 +234,8 @@ async fn resume_skips_what_has_ended_and_asks_about_what_was_under_way() {
 #[tokio::test]
 async fn a_run_that_was_going_back_only_goes_back() {
     let root = sequence("", vec![good("a"), good("b"), bad("c")]);
-    let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(9));
-    // … failed c, undo_start c, undone c: then the crash.
+    let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(10));
+    // … failed c, turned, undo_start c, undone c: then the crash.
     let (first, _events) = execution(&world, &plan(root.clone()), &disk, 1);
     execute(first).await;
     world.forget_tries();
@@ -473,4 +473,73 @@ async fn an_arm_that_nobody_could_see_chosen_has_not_begun() {
     let ended = resume(undone, &history, Heading::Back).await.unwrap();
     assert_eq!(ended.outcome, Outcome::Undone);
     assert_eq!(world.log(), ["undo a"]);
+}
+
+/// A copy that notes in the world's log when it is brought up to date.
+struct Spy {
+    world: Arc<World>,
+    disk: Memory,
+}
+
+#[async_trait::async_trait]
+impl crate::engine::Mirror for Spy {
+    async fn sync(&self) -> Result<(), Failure> {
+        let turned = String::from_utf8(self.disk.bytes()).unwrap().contains("\"turned\"");
+        self.world.say(&format!("copy, turned: {turned}"));
+        Ok(())
+    }
+    fn stop(&self) {}
+    async fn answered(&self, _: &crate::engine::Answer) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn close(&self, _: Option<Outcome>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+// spec: run.mirror
+#[tokio::test]
+async fn the_copy_says_that_the_run_goes_back_before_anything_is_undone() {
+    let (world, disk) = (Arc::new(World::default()), Memory::default());
+    let plan = plan(sequence("", vec![good("a"), bad("b")]));
+    let (mut first, _events) = execution(&world, &plan, &disk, 1);
+    first.mirror = Some(Box::new(Spy { world: Arc::clone(&world), disk: disk.clone() }));
+    assert_eq!(execute(first).await.outcome, Outcome::PutBack);
+    assert_eq!(world.log(), ["run a", "run b", "copy, turned: true", "undo b", "undo a"]);
+}
+
+#[tokio::test]
+async fn what_a_copy_does_not_show_and_has_not_begun_is_not_undone() {
+    let root = sequence("", vec![good("a"), good("b")]);
+    let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(2));
+    let (first, _events) = execution(&world, &plan(root.clone()), &disk, 1);
+    execute(first).await;
+    let lagging = Memory::default();
+    let history = History::read(&disk.bytes()).unwrap();
+    Journal::new(lagging.clone(), history.next()).commit(Entry::Lagging).await.unwrap();
+    let history = History::read(&[disk.bytes(), lagging.bytes()].concat()).unwrap();
+    let (second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
+    assert_eq!(resume(second, &history, Heading::Back).await.unwrap().outcome, Outcome::Undone);
+    assert_eq!(world.log(), ["run a", "probe b", "undo a"]);
+}
+
+// spec: run.assume
+#[tokio::test]
+async fn a_word_is_for_one_operation() {
+    let mute = |name: &str| op(name, Effect::Final, Act { mute: true, ..Act::default() });
+    let root = sequence("", vec![mute("a"), mute("b")]);
+    let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(1));
+    let (first, _events) = execution(&world, &plan(root.clone()), &disk, 1);
+    execute(first).await;
+    let lagging = Memory::default();
+    let history = History::read(&disk.bytes()).unwrap();
+    Journal::new(lagging.clone(), history.next()).commit(Entry::Lagging).await.unwrap();
+    let history = History::read(&[disk.bytes(), lagging.bytes()].concat()).unwrap();
+    let (mut second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
+    second.assume = Some(Assume::Done);
+    let ended = resume(second, &history, Heading::Onward).await.unwrap();
+    assert_eq!(
+        (ended.outcome, messages(&ended)),
+        (Outcome::Left, vec!["do b: the run was cut off while it was under way"])
+    );
 }

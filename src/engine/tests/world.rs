@@ -80,6 +80,10 @@ impl World {
         self.log.lock().unwrap().clone()
     }
 
+    pub fn say(&self, what: &str) {
+        self.log.lock().unwrap().push(what.to_owned());
+    }
+
     fn note(&self, what: &str, key: &Key) {
         self.log.lock().unwrap().push(format!("{what} {}", key.name()));
     }

@@ -97,7 +97,11 @@ pub fn restore(state: &State, which: &Dynamic) -> Result<AppNoun, Trouble> {
     })?;
     missing_host(state, &old.id, &application)?;
     let id = ReleaseId { number: today.id.number, commit: old.id.commit.clone(), dirty: old.id.dirty };
-    let release = Arc::new(Release { id, application, ..today.as_ref().clone() });
+    // What the old release was put live without, this one is too.
+    let mut without = today.without.clone();
+    let still = old.without.iter().filter(|host| state.inputs.topology.host(host).is_some());
+    without.extend(still.filter(|host| !today.without.contains(host)).cloned());
+    let release = Arc::new(Release { id, application, without, ..today.as_ref().clone() });
     growing.release = Arc::clone(&release);
     growing.restored = Some(old.id.number);
     Ok(AppNoun(release))

@@ -72,6 +72,16 @@ fn run_job(planning: &Planning<'_>, scope: &mut Scope, call: &Call) -> Result<()
     }
     let spec = specify(planning.release, service, 1, None);
     let begun = begun(planning, host, service);
+    let at_work = |fact: &&ContainerFact| {
+        let job = fact.ours.as_ref().is_some_and(|ours| ours.job && ours.service == service.name);
+        job && !fact.stopped && Some(&fact.name) != begun.as_ref()
+    };
+    if let Some(other) = host.containers.iter().find(at_work) {
+        return Err(refused(
+            format!("{} of an earlier run is at work on {}", other.name, host.name),
+            format!("wait until it has ended, or end it: `stagecraft ssh {} docker rm -f {}`", host.name, other.name),
+        ));
+    }
     scope.change(Change {
         host: host.name.clone(),
         subject: service.name.to_string(),

@@ -38,7 +38,7 @@ pub fn allocate(host: &HostFacts, project: &str, taken: &BTreeSet<Ipv4Addr>) -> 
     addresses.into_iter().find(|address| !used.contains(address) && !taken.contains(address)).ok_or_else(|| {
         PlanError::Refused {
             message: format!("the network {NETWORK} of {} has no address left", host.name),
-            hint: Some(format!("remove stopped containers: `stagecraft ssh {} docker container prune`", host.name)),
+            hint: Some(format!("remove containers that nothing needs: `stagecraft ssh {} docker ps -a`", host.name)),
         }
     })
 }

@@ -95,6 +95,9 @@ impl Operation for Route {
     /// The backend goes, if no request can reach it, and the certificate that was there comes back.
     async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
         let host = cx.host()?;
+        if keeper::read(host.as_ref()).await?.is_none() {
+            return Ok(());
+        }
         keeper::locked(cx, async {
             let mut fragment = keeper::fragments(host).await?.remove(&self.project).unwrap_or_default();
             let routed = fragment.routes.iter().any(|entry| entry.backend == self.backend.name);

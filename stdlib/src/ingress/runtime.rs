@@ -36,6 +36,8 @@ const END: &str = "<end>";
 const PROCESSES: &str = "show proc";
 const PROCESSES_BEGIN: &str = "#<PID>";
 
+const VERSION: &str = "show version";
+
 /// The account of all servers. Its table ends with an empty line.
 pub const SERVERS: &str = "show servers state";
 
@@ -52,14 +54,23 @@ async fn ask_within(host: &dyn Host, commands: &[String], deadline: Span) -> Res
     Ok(answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Whether a worker answers; the master answers before it has one, or keeps the question for one that is starting.
+/// Whether a worker of an ingress that is starting answers yet. The master answers before it has one, or keeps the question
+/// for it.
+pub async fn answers_yet(host: &dyn Host) -> Result<bool, HostError> {
+    match ask_within(host, &[VERSION.to_owned()], FIRST_ANSWER).await {
+        Err(HostError::Lost { .. }) if !host.is_lost() => Ok(false),
+        answer => Ok(is_version(answer?)),
+    }
+}
+
+/// Whether a worker answers.
 pub async fn answers(host: &dyn Host) -> Result<bool, HostError> {
-    let answer = match ask_within(host, &["show version".to_owned()], FIRST_ANSWER).await {
-        Err(HostError::Lost { .. }) if !host.is_lost() => None,
-        answer => answer?,
-    };
+    Ok(is_version(ask(host, &[VERSION.to_owned()]).await?))
+}
+
+fn is_version(answer: Option<String>) -> bool {
     // The version, such as `3.2.26`.
-    Ok(answer.is_some_and(|answer| answer.starts_with(|first: char| first.is_ascii_digit())))
+    answer.is_some_and(|answer| answer.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// The runtime of an ingress that must be there, asked through the master over one connection. The master has few of them for

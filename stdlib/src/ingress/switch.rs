@@ -220,6 +220,9 @@ impl Operation for Switch {
     }
 
     async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
+        if keeper::read(cx.host()?.as_ref()).await?.is_none() {
+            return Ok(());
+        }
         self.backward().take(cx, cx.host()?).await
     }
 

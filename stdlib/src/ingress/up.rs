@@ -127,7 +127,7 @@ impl Up {
         host.start_container(CONTAINER).await?;
         let until = Instant::now() + START;
         while Instant::now() < until {
-            if runtime::answers(host.as_ref()).await? {
+            if runtime::answers_yet(host.as_ref()).await? {
                 return Ok(());
             }
             let state = host.container(CONTAINER).await?.and_then(|container| container.state);

@@ -34,6 +34,13 @@ async fn write(cx: &Context, compose_project: &str, number: u64) -> Result<Value
     Ok(Value::Null)
 }
 
+/// Whether this run's release is live: another one may have the same number.
+async fn own(cx: &Context, compose_project: &str, number: u64) -> Result<bool> {
+    let state = state::read(cx.host()?.as_ref(), compose_project).await?;
+    let record = state.releases.iter().find(|release| release.id.number == number);
+    Ok(state.current == Some(number) && record.is_some_and(|release| release.run == cx.run))
+}
+
 async fn probe(cx: &Context, compose_project: &str, number: u64) -> Result<Probe> {
     let live = state::current(cx.host()?.as_ref(), compose_project).await?;
     Ok(if live == Some(number) { Probe::Done(Value::Null) } else { Probe::NotDone })
@@ -53,7 +60,7 @@ impl Operation for Commit {
 
     async fn run(&self, cx: &Context) -> Result<Value> {
         let live = state::current(cx.host()?.as_ref(), &self.compose_project).await?;
-        if live != self.predecessor && live != Some(self.number) {
+        if live != self.predecessor && !own(cx, &self.compose_project, self.number).await? {
             let live = live.map_or("no release".to_owned(), |number| format!("release {number}"));
             return Err(Failure::new(format!("{live} has gone live since release {} was planned", self.number))
                 .hint("somebody deploys without the lock; see `stagecraft runs --audit`, then deploy again"));

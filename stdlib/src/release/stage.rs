@@ -42,7 +42,9 @@ impl Operation for Stage {
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
         let state = state::read(cx.host()?.as_ref(), &self.compose_project).await?;
-        let staged = state.values.contains_key(&self.number);
+        // A run that was cut off before it staged may have had the same number.
+        let own = state.releases.iter().any(|release| release.id.number == self.number && release.run == cx.run);
+        let staged = own && state.values.contains_key(&self.number);
         Ok(if staged { Probe::Done(Value::Null) } else { Probe::NotDone })
     }
 }

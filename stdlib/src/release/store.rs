@@ -62,14 +62,33 @@ pub async fn read(
 ) -> Result<BTreeMap<String, Vec<u8>>, HostError> {
     let path = format!("{}/{directory}", shelf.mount());
     let path = path.trim_end_matches('/');
-    let Some(archive) = host.get_archive(&container(compose_project), path).await? else {
-        return Ok(BTreeMap::new());
+    let name = container(compose_project);
+    let archive = match host.get_archive(&name, path).await? {
+        Some(archive) => archive,
+        // `docker container prune` takes the container, and what it had is still in the volume.
+        None if is_hidden(host, compose_project, shelf).await? => {
+            create(host, compose_project).await?;
+            match host.get_archive(&name, path).await? {
+                Some(archive) => archive,
+                None => return Ok(BTreeMap::new()),
+            }
+        }
+        None => return Ok(BTreeMap::new()),
     };
     unpack(&archive).map_err(|error| HostError::Local {
         host: host.name().clone(),
         what: format!("what the engine has given of the volume {}", shelf.volume(compose_project)),
         why: error.to_string(),
     })
+}
+
+/// Whether the volume is there and the container is not.
+async fn is_hidden(host: &dyn Host, compose_project: &str, shelf: Shelf) -> Result<bool, HostError> {
+    if host.container(&container(compose_project)).await?.is_some() {
+        return Ok(false);
+    }
+    let name = shelf.volume(compose_project);
+    Ok(host.volumes().await?.iter().any(|volume| volume.name == name))
 }
 
 /// Writes files, in one request where the store is there already.
@@ -82,7 +101,7 @@ pub async fn write(
     let (container, tar) = (container(compose_project), pack(files));
     match host.put_archive(&container, shelf.mount(), tar.clone()).await {
         Err(HostError::Engine { status: 404, .. }) => {
-            create(host, compose_project).await?;
+            create(host.as_ref(), compose_project).await?;
             Ok(host.put_archive(&container, shelf.mount(), tar).await?)
         }
         done => Ok(done?),
@@ -127,7 +146,7 @@ fn unpack(archive: &[u8]) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
     Ok(files)
 }
 
-async fn create(host: &Arc<dyn Host>, compose_project: &str) -> Result<(), HostError> {
+async fn create(host: &dyn Host, compose_project: &str) -> Result<(), HostError> {
     let labels = HashMap::from([
         (labels::PROJECT.to_owned(), compose_project.to_owned()),
         (labels::ROLE.to_owned(), labels::role::STATE.to_owned()),
