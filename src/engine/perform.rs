@@ -107,7 +107,7 @@ impl Run {
                     if self.commit(Entry::Start { key: planned.key.clone() }).await.is_err() {
                         return Attempt::Open;
                     }
-                    self.ledger.set(&planned.key, State::Begun);
+                    self.ledger.begin(&planned.key, Timestamp::now());
                 }
                 self.try_again_and_again(planned, way).await
             }

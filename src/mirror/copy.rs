@@ -114,6 +114,10 @@ impl Mirror for Copy {
         self.place.write(&[(&self.place.file(JOURNAL), &self.place.journal())]).await
     }
 
+    fn stop(&self) {
+        self.following.lock().expect("nothing panics while it holds it").take();
+    }
+
     async fn answered(&self, answer: &Answer) -> Result<(), Failure> {
         let place = &self.place;
         let mut audit = self.audit.lock().await;
