@@ -172,9 +172,9 @@ impl Run {
     /// Returns when others see what the journal has up to here.
     pub async fn publish(&self) -> Result<(), Unwritten> {
         let Some(mirror) = &self.mirror else { return Ok(()) };
-        mirror.sync().await.map_err(|failure| {
+        mirror.catch_up().await.map_err(|failure| {
             let message = format!("others cannot see how far the run is: {}", failure.message);
-            let next = format!("when the host answers, `stagecraft resume {}`", self.id);
+            let next = format!("when the host answers, `{}`", self.resume());
             self.course.cut(Failure { message, hint: Some(next), ..failure });
             Unwritten
         })

@@ -130,10 +130,6 @@ impl Mirror for Copy {
         place.write(&[(AUDIT_FILE, audit.text().as_bytes())]).await
     }
 
-    fn stop(&self) {
-        self.following.lock().expect("nothing panics while it holds it").take();
-    }
-
     async fn close(&self, outcome: Option<Outcome>) -> Result<(), Failure> {
         self.stop();
         // Without the lock nothing may be written.
