@@ -1,6 +1,6 @@
 //! A damaged journal is read right or refused, never as something else.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, thread::sleep, time::Duration};
 
 use stagecraft::engine::History;
 
@@ -9,8 +9,6 @@ use crate::{
     lab,
     stagecraft::{stagecraft, state},
 };
-
-const PAGE: u64 = 4096;
 
 // spec: fault.journal
 #[test]
@@ -73,8 +71,8 @@ impl Small {
         Self(at)
     }
 
-    fn grow(&self) {
-        lab::local(&format!("mount -o remount,size=16m {}", self.0.display()));
+    fn make_room(&self) {
+        fs::remove_file(self.0.join("filler")).expect("a filler");
     }
 }
 
@@ -88,18 +86,21 @@ impl Drop for Small {
 #[test]
 fn a_disk_that_is_full_while_the_journal_is_written() {
     let fleet = Fleet::deployed("e2e-full");
-    fleet.version("undisturbed");
-    stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(0);
-    let size = |file: &str| fs::metadata(fleet.newest_run().join(file)).expect(file).len().div_ceil(PAGE) * PAGE;
-    // Room for the plan and about half of the journal; directories take nothing.
-    let room = size("plan.json") + PAGE + size("journal.jsonl") / 2;
     fleet.forget();
-    let disk = Small::mount(state(fleet.app.path()), room);
+    let disk = Small::mount(state(fleet.app.path()), 1 << 20);
     let load = Fleet::load(&[1, 2, 3]);
-    fleet.version("v2");
-    let ran = stagecraft(fleet.app.path(), &["deploy", "--yes"]).exits(6);
-    assert!(ran.stderr.contains("cannot be written") && ran.stderr.contains("stagecraft resume"), "{}", ran.stderr);
-    disk.grow();
+    fleet.version_with("v2", "ENV SLOW_START_MS=1500");
+    let mut deploy = fleet.start(&["deploy", "--yes"]);
+    while fleet.journal().len() < 3 {
+        sleep(Duration::from_millis(2));
+    }
+    // The last page that the journal has begun takes some more lines.
+    lab::local(&format!("dd if=/dev/zero of={}/filler bs=4k 2>/dev/null || :", disk.0.display()));
+    let code = deploy.wait().expect("it ends").code();
+    let said = fs::read_to_string(fleet.app.path().with_extension("log")).expect("a log");
+    assert_eq!(code, Some(6), "{said}");
+    assert!(said.contains("cannot be written") && said.contains("stagecraft resume"), "{said}");
+    disk.make_room();
     stagecraft(fleet.app.path(), &["resume", "--yes"]).exits(0);
     fleet.is_on("v2", &[1, 2, 3], "a full disk of the operator");
     fleet.migrated_once("v2", "a full disk of the operator");
