@@ -137,11 +137,12 @@ fn faults_of_a_host() {
             fleet.migrated_once(&next, &after);
             let report = load.stop_without_a_failure(100);
             let late = if code != 0 && took > ERROR_WITHIN { " **(late)**" } else { "" };
+            let stands = if agreed == next { "new" } else { "old" };
             row(
                 "hosts",
                 &[
                     &format!("{}, {}", fault.name, words(*moment)),
-                    &format!("exit {code} after {:.1} s{late}; h{} on {agreed}", took.as_secs_f64(), others[0]),
+                    &format!("exit {code} after {:.1} s{late}; the others on the {stands} release", took.as_secs_f64()),
                     &format!("next deploy: all three on it; 0 of {} requests to the others failed", report["sent"]),
                 ],
             );
