@@ -91,7 +91,7 @@ async fn carry_out(
     let run = kept.chosen(order.run).await?;
     let (plan, history) = kept.read(&run).await?;
     saved::belongs(&plan, &session.project)?;
-    engine::may_resume(&run, &plan, &history, order.heading).map_err(refused)?;
+    engine::may_resume(&run, &plan, &history, order.heading).map_err(|why| refused(&why))?;
     reporting.plan(&plan, &[]).await;
     if order.how.consent() == Consent::Ask && !confirm(&order.question(&run), order.what())? {
         return Ok(Exit::Cancelled);
@@ -100,7 +100,7 @@ async fn carry_out(
     let prepared = async {
         // What was read without the lock may have moved on since.
         let (directory, history) = kept.take_over(&run).await?;
-        engine::may_resume(&run, &plan, &history, order.heading).map_err(refused)?;
+        engine::may_resume(&run, &plan, &history, order.heading).map_err(|why| refused(&why))?;
         let facts = session.facts().await?;
         still_its_turn(session, &facts, &run, &plan)?;
         let identity = identity::of(&session.project, &facts)?;
@@ -232,6 +232,6 @@ fn unknown(run: &RunId) -> CliError {
     CliError::usage(format!("there is no run {run}, here or on the home host"), "see them: `stagecraft runs`")
 }
 
-fn refused(why: NotResumed) -> CliError {
+fn refused(why: &NotResumed) -> CliError {
     CliError::usage(why.to_string(), "see the runs: `stagecraft runs`")
 }

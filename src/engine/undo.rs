@@ -144,10 +144,13 @@ impl Run {
             State::Done(_) => Some(Why::Final),
             State::Begun | State::Doubtful => self.settled(planned).await,
             // A person who has the run go back can tell.
-            State::Failed(failure) if failure.certainty == Certainty::Unknown => match self.is_told() {
-                true => self.settled(planned).await,
-                false => Some(Why::MaybeFinal(failure.clone())),
-            },
+            State::Failed(failure) if failure.certainty == Certainty::Unknown => {
+                if self.is_told() {
+                    self.settled(planned).await
+                } else {
+                    Some(Why::MaybeFinal(failure.clone()))
+                }
+            }
             State::Failed(_) | State::Stopped | State::Undone => None,
         }
     }

@@ -108,6 +108,7 @@ impl Told {
                 | Entry::Resume
                 | Entry::Lagging
                 | Entry::Back
+                | Entry::Turned
                 | Entry::End { .. } => {}
             }
         }
