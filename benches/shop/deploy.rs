@@ -92,6 +92,7 @@ impl Shop {
             identity: Arc::new(self.identity.clone()),
             lock: None,
             journal,
+            desk: None,
             mirror: None,
             assume: None,
             limit: engine::HOSTS_AT_ONCE,

@@ -6,6 +6,7 @@ use stdlib::image::Rebuild;
 
 use super::{
     CliError, Exit, Global,
+    desk::Approval,
     execute::{self, Consent, Order},
     pipeline, saved,
 };
@@ -35,6 +36,9 @@ pub struct How {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    /// Approve what the recipe asks of a person
+    #[arg(long)]
+    pub approve: bool,
     /// Wait so long for another run's lock, such as `10m`
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub wait: Option<stdlib::model::Span>,
@@ -47,6 +51,10 @@ pub struct How {
 }
 
 impl How {
+    pub fn approval(&self) -> Approval {
+        if self.approve { Approval::Given } else { Approval::Ask }
+    }
+
     pub fn consent(&self) -> Consent {
         if self.yes { Consent::Given } else { Consent::Ask }
     }

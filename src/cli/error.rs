@@ -9,7 +9,7 @@ use stdlib::{
 };
 
 use super::Global;
-use crate::{config::Diagnostic, recipe::RecipeError};
+use crate::{config::Diagnostic, engine::Petition, mirror::Claim, recipe::RecipeError};
 
 /// Exit codes, as documented in spec/commands.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,9 @@ pub enum CliError {
     Preflight(Vec<Failure>),
     #[error("another run holds the lock of {environment}")]
     Locked { environment: String, holder: Option<LockHolder> },
+    /// A run waits for a person's answer, and keeps all others out.
+    #[error("run {} waits for an answer, and keeps others out of {environment}", claim.petition.run)]
+    Claimed { environment: String, claim: Box<Claim> },
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
@@ -88,7 +91,7 @@ impl CliError {
             Self::Recipe(error) if matches!(**error, RecipeError::RefusedAt { .. }) => Exit::PutBack,
             Self::Configuration(_) | Self::Recipe(_) => Exit::Configuration,
             Self::Hosts(_) | Self::Preflight(_) => Exit::PutBack,
-            Self::Locked { .. } => Exit::Locked,
+            Self::Locked { .. } | Self::Claimed { .. } => Exit::Locked,
             Self::Unexpected(_) => Exit::Unexpected,
         }
     }
@@ -104,6 +107,7 @@ impl CliError {
                 vec![failure]
             }
             Self::Locked { environment, holder } => vec![locked(environment, holder.as_ref())],
+            Self::Claimed { environment, claim } => vec![claimed(environment, claim)],
             Self::Unexpected(error) => vec![Failure::new(format!("{error:#}"))],
             Self::Configuration(_) | Self::Recipe(_) => Vec::new(),
         }
@@ -127,6 +131,18 @@ fn locked(environment: &str, holder: Option<&LockHolder>) -> Failure {
         None => format!("another run holds the lock of {environment}"),
     };
     Failure::new(message).hint("wait for it with `--wait 10m`, or look at it with `stagecraft runs`")
+}
+
+fn claimed(environment: &str, claim: &Claim) -> Failure {
+    let Claim { who, what, petition, .. } = claim;
+    let Petition { run, message, since, until, .. } = petition;
+    let text = format!(
+        "{environment} is kept for run {run} ({what} by {who}), which waits for an answer since {since:.0}, until \
+         {until:.0}: {message}"
+    );
+    Failure::new(text).hint(format!(
+        "answer it with `stagecraft approve {run}`, with --deny for no; or put it back: `stagecraft undo {run}`"
+    ))
 }
 
 /// Shows an error on stderr, or as the JSON summary on stdout, and gives its exit code.

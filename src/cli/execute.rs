@@ -101,8 +101,9 @@ async fn carry_out(
     if how.consent() == Consent::Given {
         reporting.plan(&ready.plan, &ready.log).await;
     }
+    let (limit, approval) = (how.limit, how.approval());
     let performance =
-        Performance { what: what.clone(), ready, audit, run, source, guard, limit: how.limit, assume: None };
+        Performance { what: what.clone(), ready, audit, run, source, guard, limit, assume: None, approval };
     perform(session, performance, reporting).await
 }
 

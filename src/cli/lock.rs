@@ -1,38 +1,58 @@
-//! The environment's lock on its home host.
+//! The environment's lock on its home host, and the claim of a run that waits for a person without it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use stdlib::{
-    host::{LockGuard, LockHolder, Locked},
+    host::{Host, HostError, LockGuard, LockHolder, Locked},
     model::{RunId, Span},
 };
 use tokio::time::{Instant, sleep};
 
 use super::{CliError, prepare::author, session::Session};
+use crate::mirror::{self, Claim};
 
 /// Between two tries of a run that waits.
-const RETRY: Duration = Duration::from_secs(1);
+pub const RETRY: Duration = Duration::from_secs(1);
 
-/// Apart from the ingress's own lock, whatever the project is called.
-pub fn name(compose_project: &str) -> String {
-    format!("environment-{compose_project}")
-}
-
-/// Takes the lock, at once or within `wait`.
+/// Takes the lock, at once or within `wait`. A run that waits for a person's answer keeps all others out.
 pub async fn take(
     session: &Session,
     run: &RunId,
     what: &str,
     wait: Option<Span>,
 ) -> Result<Box<dyn LockGuard>, CliError> {
-    let home = session.host(&session.project.topology.home);
-    let name = name(&session.project.compose.project);
-    let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let holder = LockHolder { run: run.to_string(), who: author(), since, what: what.to_owned() };
     let until = Instant::now() + wait.unwrap_or_default().duration();
+    let holder = holder(run, what);
     loop {
-        match home.lock(&name, &holder).await? {
+        let guard = hold_until(session, &holder, until).await?;
+        match in_the_way(session, run).await {
+            Ok(None) => return Ok(guard),
+            Ok(Some(claim)) => {
+                guard.release().await;
+                if Instant::now() >= until {
+                    let environment = session.project.topology.environment.to_string();
+                    return Err(CliError::Claimed { environment, claim: Box::new(claim) });
+                }
+                sleep(RETRY).await;
+            }
+            Err(error) => {
+                guard.release().await;
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Takes the lock, at once or within `wait`, whoever waits for an answer.
+pub async fn hold(session: &Session, holder: &LockHolder, wait: Span) -> Result<Box<dyn LockGuard>, CliError> {
+    hold_until(session, holder, Instant::now() + wait.duration()).await
+}
+
+async fn hold_until(session: &Session, holder: &LockHolder, until: Instant) -> Result<Box<dyn LockGuard>, CliError> {
+    let home = session.host(&session.project.topology.home);
+    loop {
+        match attempt(home, &session.project.compose.project, holder).await? {
             Locked::Held(guard) => return Ok(guard),
             Locked::Busy(holder) if Instant::now() >= until => {
                 return Err(CliError::Locked { environment: session.project.topology.environment.to_string(), holder });
@@ -40,6 +60,34 @@ pub async fn take(
             Locked::Busy(_) => sleep(RETRY).await,
         }
     }
+}
+
+/// One try.
+pub async fn attempt(home: &Arc<dyn Host>, compose_project: &str, holder: &LockHolder) -> Result<Locked, HostError> {
+    // Apart from the ingress's own lock, whatever the project is called.
+    home.lock(&format!("environment-{compose_project}"), holder).await
+}
+
+pub fn holder(run: &RunId, what: &str) -> LockHolder {
+    let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    LockHolder { run: run.to_string(), who: author(), since, what: what.to_owned() }
+}
+
+/// The claim of another run. One whose time is over goes.
+async fn in_the_way(session: &Session, run: &RunId) -> Result<Option<Claim>, CliError> {
+    let home = session.host(&session.project.topology.home);
+    let compose_project = &session.project.compose.project;
+    let Some((claim, _)) = mirror::read_claim(home, compose_project).await? else { return Ok(None) };
+    if claim.petition.run == *run {
+        return Ok(None);
+    }
+    if !claim.is_over(Timestamp::now()) {
+        return Ok(Some(claim));
+    }
+    let (run, until) = (&claim.petition.run, claim.petition.until);
+    eprintln!("run {run} has waited for an answer until {until:.0}, and its time is over: taking over from it");
+    mirror::clear(home, compose_project).await?;
+    Ok(None)
 }
 
 /// Sees that nobody has it, without keeping it: before a build, which needs no lock, is begun in vain.

@@ -1,5 +1,6 @@
 //! The command line: one file for each command, whose `Args`' comments are its help.
 
+mod approve;
 mod ca;
 mod cancel;
 mod check;
@@ -7,6 +8,7 @@ mod commit;
 mod completions;
 mod confirm;
 mod deploy;
+mod desk;
 mod error;
 mod exec;
 mod execute;
@@ -95,6 +97,7 @@ enum Command {
     Run(run::Args),
     Resume(resume::Args),
     Undo(undo::Args),
+    Approve(approve::Args),
     Status(status::Args),
     Releases(releases::Args),
     Runs(runs::Args),
@@ -135,6 +138,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Run(args) => run::run(&args, global).await,
         Command::Resume(args) => resume::run(&args, global).await,
         Command::Undo(args) => undo::run(&args, global).await,
+        Command::Approve(args) => approve::run(&args, global).await,
         Command::Status(args) => status::run(&args, global).await,
         Command::Releases(args) => releases::run(&args, global).await,
         Command::Runs(args) => runs::run(&args, global).await,

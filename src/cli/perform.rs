@@ -5,12 +5,13 @@ use std::sync::Arc;
 use stdlib::{
     host::{Ahead, LockGuard},
     image::Source,
-    model::{Route, RunId, Tls},
+    model::{Release, Route, RunId, Tls},
     plan::Plan,
 };
 
 use super::{
     CliError, Exit, cancel,
+    desk::{Approval, Counter},
     prepare::{Ready, author},
     reporting::Reporting,
     session::Session,
@@ -36,6 +37,7 @@ pub struct Performance {
     /// Hosts that are changed at once.
     pub limit: usize,
     pub assume: Option<Assume>,
+    pub approval: Approval,
 }
 
 pub async fn perform(session: &Session, performance: Performance, reporting: Reporting) -> Result<Exit, CliError> {
@@ -66,6 +68,7 @@ impl Performance {
         deed: Deed,
         reporting: &Reporting,
     ) -> Result<Execution, CliError> {
+        let desk = Counter::new(session, &self.run, &self.what, self.approval);
         let Ready { plan, values, identity, .. } = self.ready;
         let mut line = Line::new(deed, self.run.clone(), author(), self.what);
         line.release = plan.release.as_ref().map(|release| release.id.to_string());
@@ -93,6 +96,7 @@ impl Performance {
             lock: Some(self.guard),
             journal,
             mirror: Some(Box::new(mirror)),
+            desk: Some(Box::new(desk)),
             assume: self.assume,
             limit: self.limit,
             timing: Timing::default(),
@@ -112,12 +116,17 @@ pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<En
         Outcome::Left => Exit::Left,
         Outcome::Cancelled => Exit::Cancelled,
     };
+    // A choice may have led to the end without the commit.
+    let release = plan
+        .release
+        .as_ref()
+        .filter(|_| outcome != Outcome::Done || ended.as_ref().is_none_or(|ended| ended.committed));
     let (failures, left) = ended.map(|ended| (ended.failures, ended.left)).unwrap_or_default();
     let summary = Summary {
         run: Some(run),
         outcome,
-        release: plan.release.as_ref().map(|release| release.id.clone()),
-        urls: if outcome == Outcome::Done { urls(&session.project, plan) } else { Vec::new() },
+        release: release.map(|release| release.id.clone()),
+        urls: if outcome == Outcome::Done { urls(&session.project, release) } else { Vec::new() },
         seconds: reporting.elapsed(),
         exit: exit as u8,
         hosts: session.hosts.iter().map(|host| (host.name().clone(), host.usage())).collect(),
@@ -129,8 +138,8 @@ pub async fn finish(session: &Session, plan: &Plan, run: RunId, ended: Option<En
 }
 
 /// Where the release's routes answer.
-fn urls(project: &Project, plan: &Plan) -> Vec<String> {
-    let services = plan.release.iter().flat_map(|release| &release.application.services);
+fn urls(project: &Project, release: Option<&Release>) -> Vec<String> {
+    let services = release.into_iter().flat_map(|release| &release.application.services);
     services.filter_map(|service| service.route.as_ref()).map(|route| url(project, route)).collect()
 }
 

@@ -129,6 +129,7 @@ async fn carry_out(
         guard,
         limit,
         assume: order.assume,
+        approval: order.how.approval(),
     };
     let execution = performance.execution(session, &directory, journal, order.deed(), &reporting).await?;
     let plan = Arc::clone(&execution.plan);

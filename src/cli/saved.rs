@@ -54,6 +54,7 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
                     guard,
                     limit,
                     assume: None,
+                    approval: how.approval(),
                 };
                 perform(&session, performance, reporting).await
             }

@@ -7,7 +7,7 @@ use stdlib::{
 
 use super::{
     Left,
-    ledger::State,
+    ledger::{Ledger, State},
     run::{Kept, Run, Why},
 };
 
@@ -37,13 +37,19 @@ fn finish(plan: &Plan) -> String {
     }
 }
 
-/// The operations of the ordinary way forward: all but those that answer a failure.
-fn ordinary(node: &Node) -> Vec<&Planned> {
+/// The operations of the ordinary way forward: all but those that answer a failure, or a verdict that was not given.
+fn ordinary<'a>(node: &'a Node, ledger: &Ledger) -> Vec<&'a Planned> {
     match node {
         Node::Operation(planned) => vec![planned],
-        Node::Sequence { nodes, .. } | Node::Parallel { nodes, .. } => nodes.iter().flat_map(ordinary).collect(),
+        Node::Sequence { nodes, .. } | Node::Parallel { nodes, .. } => {
+            nodes.iter().flat_map(|node| ordinary(node, ledger)).collect()
+        }
         Node::Guard { body, always, .. } => {
-            [Some(body), always.as_ref()].into_iter().flatten().flat_map(|node| ordinary(node)).collect()
+            [Some(body), always.as_ref()].into_iter().flatten().flat_map(|node| ordinary(node, ledger)).collect()
+        }
+        Node::Choice { gate, arms, .. } => {
+            let arm = ledger.arm(gate, arms);
+            arm.into_iter().chain([gate.as_ref()]).flat_map(|node| ordinary(node, ledger)).collect()
         }
     }
 }
@@ -91,7 +97,7 @@ impl Run {
         let mut left = vec![Left { host: None, what, why, next: "stagecraft status".into() }];
         let undone = kept.iter().filter(|kept| !matches!(kept.because, Why::Final));
         left.extend(undone.map(|kept| self.one(kept)));
-        for planned in ordinary(&self.plan.root) {
+        for planned in ordinary(&self.plan.root, &self.ledger) {
             let why = match self.ledger.state(&planned.key) {
                 Some(State::Done(_) | State::Undone) => continue,
                 Some(State::Failed(failure)) => failure.message,

@@ -16,6 +16,8 @@ use stdlib::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::seat::Seat;
+
 /// On which way an operation runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -29,7 +31,7 @@ pub(super) struct Course {
     cancel: CancellationToken,
     /// Cancelled when the run stops, for whatever reason.
     halt: CancellationToken,
-    lock: Option<Box<dyn LockGuard>>,
+    lock: Seat,
     known: Mutex<Known>,
     committed: AtomicBool,
     /// Nothing may begin any more, not even an inverse.
@@ -48,7 +50,7 @@ impl Course {
     pub fn new(cancel: CancellationToken, lock: Option<Box<dyn LockGuard>>) -> Self {
         let halt = cancel.child_token();
         let (committed, cut) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { cancel, halt, lock, known: Mutex::default(), committed, cut }
+        Self { cancel, halt, lock: Seat::of(lock), known: Mutex::default(), committed, cut }
     }
 
     /// Whether what has happened so far lets this operation begin.
@@ -61,7 +63,7 @@ impl Course {
     }
 
     pub fn lock_held(&self) -> bool {
-        self.lock.as_ref().is_none_or(|lock| lock.held())
+        self.lock.held()
     }
 
     /// Whether the run goes no further forward.
@@ -129,16 +131,17 @@ impl Course {
 
     /// Resolves when the lock is not known to be held any more.
     pub async fn lock_lost(&self) {
-        match &self.lock {
-            Some(lock) => lock.lost().await,
-            None => std::future::pending().await,
-        }
+        self.lock.lost().await;
     }
 
-    pub async fn release_lock(&mut self) {
-        if let Some(lock) = self.lock.take() {
-            lock.release().await;
-        }
+    /// For as long as a person is asked. Nothing may run meanwhile.
+    pub async fn let_lock_go(&self) {
+        self.lock.let_go().await;
+    }
+
+    /// It was taken again.
+    pub async fn take_lock(&self, guard: Box<dyn LockGuard>) {
+        self.lock.take(guard).await;
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

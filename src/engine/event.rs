@@ -7,11 +7,11 @@ use serde::{Serialize, Serializer};
 use stdlib::{
     failure::Failure,
     model::{EnvironmentName, HostName, ProjectName, RunId},
-    plan::Key,
+    plan::{Key, Verdict},
 };
 use tokio::sync::mpsc;
 
-use super::{Left, Outcome};
+use super::{Left, Outcome, Petition};
 
 /// The version of this vocabulary in JSON.
 pub const VERSION: u32 = 1;
@@ -66,6 +66,16 @@ pub enum Event {
         outcome: OperationOutcome,
         failure: Option<Failure>,
         seconds: Seconds,
+    },
+    /// The run waits for a person's answer. The lock is let go.
+    ApprovalAsked {
+        #[serde(flatten)]
+        petition: Petition,
+    },
+    /// A gate has answered; the arm of this verdict follows.
+    Decided {
+        key: Key,
+        verdict: Verdict,
     },
     /// The run goes backwards from here.
     UndoStarted {

@@ -30,6 +30,7 @@ impl Run {
             Node::Operation(planned) => self.perform(planned, way).boxed(),
             Node::Sequence { nodes, .. } => self.step(node, way, self.in_order(nodes, way)).boxed(),
             Node::Parallel { nodes, .. } => self.step(node, way, self.at_once(nodes, way)).boxed(),
+            Node::Choice { key, gate, arms } => self.choose(key, gate, arms, way).boxed(),
             Node::Guard { body, on_failure, always, .. } => {
                 self.guard(body, on_failure.as_deref(), always.as_deref(), way).boxed()
             }

@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
 use stdlib::{
     failure::Failure,
@@ -13,7 +14,7 @@ use stdlib::{
 };
 
 use super::{
-    Assume,
+    Answer, Assume,
     journal::{Entry, History},
 };
 
@@ -40,19 +41,22 @@ struct Records {
     states: HashMap<Key, State>,
     /// Kept when the operation is undone, since a guard's `always` is judged by whether its body had succeeded.
     outputs: HashMap<Key, Value>,
+    /// When each operation first began.
+    begins: HashMap<Key, Timestamp>,
+    answers: HashMap<Key, Answer>,
 }
 
 impl Ledger {
     /// What a journal says of a plan's operations.
     pub fn of(history: &History, plan: &Plan) -> Self {
         let ledger = Self::default();
-        if history.lags() {
-            plan.root.operations().for_each(|planned| ledger.set(&planned.key, State::Doubtful));
-        }
         for recorded in &history.entries {
             match &recorded.entry {
-                Entry::Start { key } => ledger.set(key, State::Begun),
+                Entry::Start { key } => ledger.begin(key, recorded.time),
                 Entry::Ok { key, output } => ledger.set(key, State::Done(output.clone())),
+                Entry::Answered { key, answer } => {
+                    ledger.lock().answers.insert(key.clone(), answer.clone());
+                }
                 Entry::Failed { key, failure } => ledger.set(key, State::Failed(failure.clone())),
                 Entry::Stopped { key } => ledger.set(key, State::Stopped),
                 Entry::Undone { key } => ledger.set(key, State::Undone),
@@ -70,7 +74,30 @@ impl Ledger {
                 | Entry::End { .. } => {}
             }
         }
+        if history.lags() {
+            ledger.doubt(&plan.root);
+        }
         ledger
+    }
+
+    /// Whatever has no entry may have begun all the same; but no arm before others could see the verdict.
+    fn doubt(&self, node: &Node) {
+        match node {
+            Node::Operation(planned) => {
+                self.lock().states.entry(planned.key.clone()).or_insert(State::Doubtful);
+            }
+            Node::Choice { gate, arms, .. } => {
+                [Some(gate.as_ref()), self.arm(gate, arms)].into_iter().flatten().for_each(|node| self.doubt(node));
+            }
+            Node::Sequence { .. } | Node::Parallel { .. } | Node::Guard { .. } => {
+                node.children().into_iter().for_each(|child| self.doubt(child));
+            }
+        }
+    }
+
+    /// What an operation has returned, undone since or not.
+    pub fn output(&self, key: &Key) -> Option<Value> {
+        self.lock().outputs.get(key).cloned()
     }
 
     pub fn set(&self, key: &Key, state: State) {
@@ -79,6 +106,21 @@ impl Ledger {
             records.outputs.insert(key.clone(), output.clone());
         }
         records.states.insert(key.clone(), state);
+    }
+
+    pub fn begin(&self, key: &Key, time: Timestamp) {
+        self.set(key, State::Begun);
+        self.lock().begins.entry(key.clone()).or_insert(time);
+    }
+
+    /// When the operation first began; `None` when that is not known.
+    pub fn began(&self, key: &Key) -> Option<Timestamp> {
+        self.lock().begins.get(key).copied()
+    }
+
+    /// What a person has answered before the run was cut off.
+    pub fn answer(&self, key: &Key) -> Option<Answer> {
+        self.lock().answers.get(key).cloned()
     }
 
     /// `None` for an operation that has not begun.
@@ -95,8 +137,13 @@ impl Ledger {
 
     /// Whether everything below this node has succeeded, undone since or not.
     pub fn succeeded(&self, node: &Node) -> bool {
-        let records = self.lock();
-        node.operations().all(|planned| records.outputs.contains_key(&planned.key))
+        match node {
+            Node::Operation(planned) => self.lock().outputs.contains_key(&planned.key),
+            Node::Choice { gate, arms, .. } => {
+                self.verdict(gate).is_some() && self.arm(gate, arms).is_none_or(|arm| self.succeeded(arm))
+            }
+            _ => node.children().into_iter().all(|child| self.succeeded(child)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
@@ -106,6 +153,6 @@ impl Ledger {
 
 impl Outputs for Ledger {
     fn get(&self, key: &Key) -> Option<Value> {
-        self.lock().outputs.get(key).cloned()
+        self.output(key)
     }
 }

@@ -3,6 +3,8 @@
 //! The engine decides nothing about what a plan should do and talks to nobody: it emits [`Event`]s, writes the journal
 //! and returns how the run [`Ended`].
 
+mod approval;
+mod choice;
 mod conclude;
 mod course;
 mod directory;
@@ -15,6 +17,7 @@ mod mirror;
 mod outcome;
 mod perform;
 mod run;
+mod seat;
 mod undo;
 
 #[cfg(test)]
@@ -38,6 +41,7 @@ use stdlib::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use choice::Gates;
 use course::{Course, Way};
 use event::UndoReason;
 use forward::Walked;
@@ -46,6 +50,7 @@ use ledger::Ledger;
 use run::{Run, Surroundings};
 use undo::Stays;
 
+pub use approval::{Answer, Desk, Meanwhile, Petition, Reply, Word};
 pub use directory::{RunDirectory, RunError, parse_plan};
 pub use event::{Event, EventReceiver, EventSender, Seconds, StepOutcome, channel};
 pub use journal::{Entry, History, Journal};
@@ -79,6 +84,8 @@ pub struct Execution {
     pub journal: Journal,
     /// Keeps a copy of the journal elsewhere.
     pub mirror: Option<Box<dyn Mirror>>,
+    /// Where a person is asked.
+    pub desk: Option<Box<dyn Desk>>,
     /// What a person has said of operations that cannot tell whether they have happened.
     pub assume: Option<Assume>,
     /// Hosts that are busy at once; see [`HOSTS_AT_ONCE`].
@@ -189,7 +196,13 @@ async fn drive(execution: Execution, history: &History, heading: Heading) -> End
             let passage = run.through(history, heading).await;
             let left = if passage == Passage::Through { Vec::new() } else { run.left() };
             let outcome = run.finish(passage, &left).await;
-            Ended { outcome, failures: run.course.failures(), left, duration: Seconds(began.elapsed()) }
+            Ended {
+                outcome,
+                failures: run.course.failures(),
+                left,
+                committed: run.course.committed(),
+                duration: Seconds(began.elapsed()),
+            }
         }
         Err(failure) => {
             if let Some(lock) = execution.lock {
@@ -199,6 +212,7 @@ async fn drive(execution: Execution, history: &History, heading: Heading) -> End
                 outcome: Outcome::PutBack,
                 failures: vec![failure],
                 left: vec![],
+                committed: false,
                 duration: Seconds(began.elapsed()),
             }
         }
@@ -254,9 +268,11 @@ fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>
         ledger: Arc::new(Ledger::of(history, &execution.plan)),
         journal: execution.journal,
         mirror: execution.mirror,
+        desk: execution.desk,
         assume: Mutex::new(execution.assume),
         course: Course::new(execution.cancel, execution.lock),
         gate: Gate::new(execution.limit),
+        gates: Gates::of(&execution.plan.root),
         timing: execution.timing,
         events: execution.events,
         kept: Mutex::default(),
@@ -333,7 +349,7 @@ impl Run {
             return;
         }
         if let Some(mirror) = &self.mirror
-            && let Err(failure) = mirror.sync().await
+            && let Err(failure) = mirror.catch_up().await
         {
             let text = format!("other machines may not see yet that this run goes back: {}", failure.message);
             self.events.send(Event::Log { text });
@@ -353,6 +369,10 @@ impl Run {
             // What cannot be written any more is among the failures; the run has ended all the same.
             let _ = self.commit(Entry::End { outcome }).await;
         }
+        let asks = || self.operations.values().any(|operation| operation.approval().is_some());
+        if !self.course.is_cut() && asks() {
+            self.withdraw().await;
+        }
         if let Some(mirror) = self.mirror.take()
             && let Err(failure) = mirror.close(Some(outcome).filter(|_| !self.course.is_cut())).await
         {
@@ -360,7 +380,7 @@ impl Run {
                 format!("others may see this run as cut off, since its end could not be written: {}", failure.message);
             self.events.send(Event::Log { text });
         }
-        self.course.release_lock().await;
+        self.course.let_lock_go().await;
         outcome
     }
 }

@@ -49,5 +49,7 @@ pub struct Ended {
     /// In the order they happened: the first is the cause.
     pub failures: Vec<Failure>,
     pub left: Vec<Left>,
+    /// Whether the plan's release is live by it: an arm without the commit may have been chosen.
+    pub committed: bool,
     pub duration: Seconds,
 }

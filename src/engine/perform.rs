@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use stdlib::{
     failure::{Certainty, Failure},
@@ -15,6 +16,7 @@ use tracing::{Instrument, info_span};
 
 use super::{
     Assume,
+    choice::Ruling,
     course::Way,
     event::{Event, OperationOutcome, Seconds},
     forward::Walked,
@@ -27,7 +29,7 @@ use super::{
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How an operation ended.
-enum Attempt {
+pub(super) enum Attempt {
     Done(Value),
     Failed(Failure),
     Stopped,
@@ -87,13 +89,13 @@ impl Run {
         let attempt = if before.is_some() {
             self.take_up(planned, way).await
         } else if self.commit(Entry::Start { key: planned.key.clone() }).await.is_ok() {
-            self.ledger.set(&planned.key, State::Begun);
+            self.ledger.begin(&planned.key, Timestamp::now());
             self.try_again_and_again(planned, way).await
         } else {
             self.say_ended(planned, OperationOutcome::Stopped, None, began);
             return Walked::Stopped;
         };
-        self.record(planned, attempt, began)
+        self.record(planned, self.rule(planned, attempt), began).await
     }
 
     /// An operation that had begun when the run was cut off: asks what became of it.
@@ -121,7 +123,7 @@ impl Run {
         let mut tries = 0;
         loop {
             let attempt = match self.attempt(planned, way).await {
-                Attempt::Failed(failure) if failure.certainty == Certainty::Unknown => {
+                Attempt::Failed(failure) if self.is_asked_about(planned, &failure) => {
                     match self.ask(planned).await {
                         Answer::Done(output) => Attempt::Done(output),
                         Answer::NotDone | Answer::Partial => {
@@ -153,9 +155,17 @@ impl Run {
         }
     }
 
+    /// Whether the host can tell what became of it. That a gate has no answer is its answer.
+    fn is_asked_about(&self, planned: &Planned, failure: &Failure) -> bool {
+        failure.certainty == Certainty::Unknown && !self.gates.has(&planned.key)
+    }
+
     /// One try. What is harmless to leave half done is let go when the run stops; anything else is seen to its end,
     /// since nobody could tell what an abandoned request still does to a host.
     async fn attempt(&self, planned: &Planned, way: Way) -> Attempt {
+        if let Some(approve) = self.operation(planned).approval() {
+            return self.ask_a_person(planned, approve, way).await;
+        }
         let deadline = planned.policy.timeout.map_or(self.timing.operation, Span::duration);
         let (operation, cx) = (Arc::clone(self.operation(planned)), self.context(planned));
         let span = info_span!("operation", run = %self.id, key = %planned.key, host = planned.host.as_ref().map(tracing::field::display));
@@ -211,14 +221,34 @@ impl Run {
         }
     }
 
-    fn record(&self, planned: &Planned, attempt: Attempt, began: Instant) -> Walked {
+    /// A gate's failure is its answer.
+    fn rule(&self, planned: &Planned, attempt: Attempt) -> Attempt {
+        let ended = match attempt {
+            Attempt::Done(output) => Ok(output),
+            Attempt::Failed(failure) => Err(failure),
+            other => return other,
+        };
+        self.gates.rule(&planned.key, ended).map_or_else(Attempt::Failed, Attempt::Done)
+    }
+
+    async fn record(&self, planned: &Planned, attempt: Attempt, began: Instant) -> Walked {
         let key = planned.key.clone();
         match attempt {
             Attempt::Done(output) => {
-                self.journal.note(Entry::Ok { key, output: output.clone() });
+                let ok = Entry::Ok { key, output: output.clone() };
+                let failure = if self.gates.has(&planned.key) {
+                    // A verdict is known before anything follows from it.
+                    if self.commit(ok).await.is_err() {
+                        return Walked::Stopped;
+                    }
+                    serde_json::from_value::<Ruling>(output.clone()).ok().and_then(|ruling| ruling.failure)
+                } else {
+                    self.journal.note(ok);
+                    None
+                };
                 self.ledger.set(&planned.key, State::Done(output));
                 self.course.passed(planned);
-                self.say_ended(planned, OperationOutcome::Ok, None, began);
+                self.say_ended(planned, OperationOutcome::Ok, failure, began);
                 Walked::Done
             }
             Attempt::Failed(mut failure) => {

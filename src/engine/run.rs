@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use stdlib::{
     failure::Failure,
     host::Hosts,
@@ -16,7 +17,9 @@ use stdlib::{
 };
 
 use super::{
-    Assume, Mirror, conclude,
+    Assume, Desk, Mirror,
+    choice::Gates,
+    conclude,
     course::{Course, Way},
     event::{Event, EventSender},
     gate::Gate,
@@ -69,10 +72,12 @@ pub(super) struct Run {
     pub ledger: Arc<Ledger>,
     pub journal: Journal,
     pub mirror: Option<Box<dyn Mirror>>,
+    pub desk: Option<Box<dyn Desk>>,
     /// A person's word, for the first operation that needs it.
     pub assume: Mutex<Option<Assume>>,
     pub course: Course,
     pub gate: Gate,
+    pub gates: Gates,
     pub timing: Timing,
     pub events: EventSender,
     /// What the undo met that stays.
@@ -110,6 +115,7 @@ impl Run {
             run: self.id.clone(),
             key: planned.key.clone(),
             host: planned.host.clone(),
+            began: self.ledger.began(&planned.key).unwrap_or_else(Timestamp::now),
             release: around.release.clone(),
             values: Arc::clone(&around.values),
             identity: Arc::clone(&around.identity),
@@ -162,9 +168,20 @@ impl Run {
             Unwritten
         })
     }
+
+    /// Returns when others see what the journal has up to here.
+    pub async fn publish(&self) -> Result<(), Unwritten> {
+        let Some(mirror) = &self.mirror else { return Ok(()) };
+        mirror.catch_up().await.map_err(|failure| {
+            let message = format!("others cannot see how far the run is: {}", failure.message);
+            let next = format!("when the host answers, `stagecraft resume {}`", self.id);
+            self.course.cut(Failure { message, hint: Some(next), ..failure });
+            Unwritten
+        })
+    }
 }
 
-/// The journal could not be written; the course of the run says so.
+/// What has to be known elsewhere could not be written; the course of the run says so.
 #[derive(Debug)]
 pub(super) struct Unwritten;
 

@@ -77,6 +77,10 @@ impl Run {
                 lanes.into_iter().fold(later, Stays::and)
             }
             .boxed(),
+            Node::Choice { gate, arms, .. } => {
+                let arm = self.ledger.arm(gate, arms);
+                self.undo_backwards(arm.into_iter().chain([gate.as_ref()]).collect(), later).boxed()
+            }
             // A guard's handlers are the recipe's answer to the failure; they stay.
             Node::Guard { body, always, .. } => {
                 let ordinary = always.as_deref().filter(|_| self.ledger.succeeded(body));

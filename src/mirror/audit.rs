@@ -30,13 +30,22 @@ pub struct Line {
     pub previous: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "deed", rename_all = "snake_case")]
 pub enum Deed {
     Began,
     Resumed,
     Undone,
-    Ended { outcome: Outcome },
+    /// `who` of the line waited; this person has said yes.
+    Approved {
+        by: String,
+    },
+    Denied {
+        by: String,
+    },
+    Ended {
+        outcome: Outcome,
+    },
 }
 
 /// The audit as it stands in its file.
@@ -92,7 +101,8 @@ impl Audit {
 
     /// How many bundles have been written, and so the slot of the next one.
     pub fn bundles(&self) -> usize {
-        self.text.lines().filter(|line| !line.contains("\"deed\":\"ended\"")).count()
+        let others = ["ended", "approved", "denied"].map(|deed| format!("\"deed\":\"{deed}\""));
+        self.text.lines().filter(|line| !others.iter().any(|deed| line.contains(deed))).count()
     }
 }
 

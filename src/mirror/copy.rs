@@ -13,9 +13,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     audit::{Audit, Deed, Line},
-    bundle::{AUDIT_FILE, JOURNAL, PLAN, SLOTS, directory},
+    bundle::{AUDIT_FILE, JOURNAL, PLAN, SLOTS, directory, read_audit},
 };
-use crate::engine::{Mirror, Outcome, RunDirectory};
+use crate::engine::{Answer, Mirror, Outcome, RunDirectory, Word};
 
 /// How far the copy of a journal may be behind it, beside what a write takes.
 pub const LAG: Duration = Duration::from_secs(3);
@@ -100,10 +100,30 @@ impl Copy {
     }
 }
 
+impl Copy {
+    /// Another line of the same run.
+    fn line_of(&self, deed: Deed) -> Line {
+        let Line { run, who, what, release, slot, .. } = self.line.clone();
+        Line { release, slot, ..Line::new(deed, run, who, what) }
+    }
+}
+
 #[async_trait]
 impl Mirror for Copy {
-    async fn sync(&self) -> Result<(), Failure> {
+    async fn catch_up(&self) -> Result<(), Failure> {
         self.place.write(&[(&self.place.file(JOURNAL), &self.place.journal())]).await
+    }
+
+    async fn answered(&self, answer: &Answer) -> Result<(), Failure> {
+        let place = &self.place;
+        let mut audit = self.audit.lock().await;
+        *audit = read_audit(&place.home, &place.compose_project).await?;
+        let by = answer.who.clone();
+        audit.append(self.line_of(match answer.word {
+            Word::Approved => Deed::Approved { by },
+            Word::Denied => Deed::Denied { by },
+        }));
+        place.write(&[(AUDIT_FILE, audit.text().as_bytes())]).await
     }
 
     fn stop(&self) {
@@ -115,9 +135,7 @@ impl Mirror for Copy {
         // Without the lock nothing may be written.
         let Some(outcome) = outcome else { return Ok(()) };
         let mut audit = self.audit.lock().await;
-        let Line { run, who, what, release, slot, .. } = self.line.clone();
-        let line = Line::new(Deed::Ended { outcome }, run, who, what);
-        audit.append(Line { release, slot, ..line });
+        audit.append(self.line_of(Deed::Ended { outcome }));
         let place = &self.place;
         place.write(&[(AUDIT_FILE, audit.text().as_bytes()), (&place.file(JOURNAL), &place.journal())]).await
     }

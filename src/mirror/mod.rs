@@ -6,10 +6,12 @@
 
 mod audit;
 mod bundle;
+mod claim;
 mod copy;
 mod tally;
 
 pub use audit::{Audit, Deed, Line};
 pub use bundle::{Bundle, fetch, read_audit};
+pub use claim::{Claim, answer, clear, read_claim, write_claim};
 pub use copy::{Copy, Opening};
 pub use tally::{Tally, tally};

@@ -33,9 +33,9 @@ pub fn tally(lines: &[Line]) -> Vec<Tally> {
             began: line.time,
             ended: None,
         });
-        run.ended = match line.deed {
-            Deed::Ended { outcome } => Some((line.time, outcome)),
-            Deed::Began | Deed::Resumed | Deed::Undone => None,
+        run.ended = match &line.deed {
+            Deed::Ended { outcome } => Some((line.time, *outcome)),
+            Deed::Began | Deed::Resumed | Deed::Undone | Deed::Approved { .. } | Deed::Denied { .. } => None,
         };
     }
     // Ids sort by the time they were made.

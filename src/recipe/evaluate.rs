@@ -25,8 +25,9 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{
     Recipe, RecipeError, bind,
     catalog::Catalog,
+    choice,
     limits::{self, Deadline},
-    nouns, parameters,
+    nouns, parameters, pause,
     state::{State, of_scope_error},
     structure, syntax,
     trouble::{self, Raised},
@@ -109,6 +110,8 @@ impl Script {
         limits::watch(&mut engine, deadline);
         bind::library(&mut engine, &state, &functions);
         structure::register(&mut engine, &state);
+        choice::register(&mut engine, &state);
+        pause::register(&mut engine, &state);
         nouns::register(&mut engine, &state);
         let ended = engine.run_ast_with_scope(&mut Scope::new(), &ast).and_then(|()| state.refused());
         drop(engine);

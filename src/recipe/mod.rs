@@ -5,6 +5,7 @@
 mod bind;
 mod catalog;
 mod check;
+mod choice;
 mod definitions;
 mod error;
 mod evaluate;
@@ -14,6 +15,7 @@ mod nearest;
 mod nouns;
 mod order;
 mod parameters;
+mod pause;
 mod question;
 mod reference;
 #[cfg(test)]

@@ -75,12 +75,12 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
 }
 
 /// Runs a closure and lets its result go: what counts is what it has appended.
-fn run(cx: &NativeCallContext<'_>, body: &FnPtr, arguments: impl FuncArgs) -> Result<(), Raised> {
+pub fn run(cx: &NativeCallContext<'_>, body: &FnPtr, arguments: impl FuncArgs) -> Result<(), Raised> {
     body.call_within_context::<Dynamic>(cx, arguments).map(|_| ())
 }
 
 /// Opens a node, runs what fills it, and closes it, whatever came of it: a script may catch the error and go on.
-fn inside(
+pub fn inside(
     state: &State,
     open: impl FnOnce(&mut Scope),
     fill: impl FnOnce() -> Result<(), Raised>,
@@ -110,7 +110,7 @@ fn lanes(
     )
 }
 
-fn closure(cx: &NativeCallContext<'_>, takes: &str, value: Dynamic) -> Result<FnPtr, Raised> {
+pub fn closure(cx: &NativeCallContext<'_>, takes: &str, value: Dynamic) -> Result<FnPtr, Raised> {
     let found = type_name(cx, &value);
     let wrong = || Trouble::new(format!("{takes}, not {found}")).help("write `|| …`".to_owned());
     value.try_cast::<FnPtr>().ok_or_else(|| wrong().into())
@@ -142,7 +142,7 @@ impl Closures {
     }
 }
 
-fn no_option(function: &str, key: &str) -> Trouble {
+pub fn no_option(function: &str, key: &str) -> Trouble {
     let catalog = Catalog::default();
     unknown_option(function, key, catalog.function(function).map_or(&[], |callable| &callable.options))
 }

@@ -366,7 +366,7 @@ fn what_is_documented_is_registered_and_the_other_way_round() {
     use super::{
         bind,
         catalog::{Catalog, NOUNS},
-        limits, nouns,
+        choice, limits, nouns, pause,
         sample::functions,
         state::State,
         structure,
@@ -388,6 +388,8 @@ fn what_is_documented_is_registered_and_the_other_way_round() {
     let before = names(&engine);
     bind::library(&mut engine, &state, &functions());
     structure::register(&mut engine, &state);
+    choice::register(&mut engine, &state);
+    pause::register(&mut engine, &state);
     nouns::register(&mut engine, &state);
     let shown = ["to_string", "to_debug", "==", "!=", "index$get$"];
     let registered: BTreeSet<(String, u64)> =
@@ -405,4 +407,72 @@ fn what_is_documented_is_registered_and_the_other_way_round() {
         });
     }
     assert_eq!(registered, documented);
+}
+
+// spec: gate.choice
+#[test]
+fn every_arm_of_a_choice_is_planned() {
+    let source = r#"
+        choice(|| http::check("http://a.test/up"), #{
+            passed: || lab::touch(hosts("web-1")),
+            failed: || (),
+        });
+        lab::touch(hosts("web-1"));
+    "#;
+    let expected = "\
+sequence 
+  sequence /choice
+    choice /choice/verdict: passed, failed
+      sequence /choice/gate
+        /choice/gate/http.check
+      sequence /choice/passed
+        /choice/passed/container.stop on web-1
+      sequence /choice/failed
+  /container.stop on web-1";
+    assert_eq!(planned(source), expected);
+}
+
+// spec: gate.choice
+#[test]
+fn no_arm_sees_what_another_has_planned() {
+    let both = r#"choice(|| http::check("http://a.test/"), #{
+        passed: || release::commit(), failed: || { lab::touch(hosts("web-1")); release::commit(); } });"#;
+    assert!(evaluated(both, inputs(), &[]).unwrap().release.is_some());
+    let (message, _) = refused(&format!("{both}\nrelease::commit();"));
+    assert!(message.contains("the release is committed already"), "{message}");
+}
+
+// spec: gate.choice
+#[test]
+fn a_gate_only_asks() {
+    let (message, _) = refused("choice(|| lab::touch(hosts()), #{});");
+    assert!(message.contains("a gate only asks, and `stop it` is not harmless to do again"), "{message}");
+    let (message, _) = refused("choice(|| (), #{});");
+    assert!(message.contains("the gate of this `choice` asks nothing"), "{message}");
+    let (message, help) = refused("choice(|| (), #{ pased: || () });");
+    assert!(message.contains("`choice` has no option `pased`"), "{message}");
+    assert_eq!(help.as_deref(), Some("did you mean `passed`?"));
+}
+
+// spec: gate.approve
+#[test]
+fn a_person_is_asked_by_itself() {
+    let source = r#"
+        step("ask", #{ timeout: "1m" }, || {
+            choice(|| approve("put it live?", #{ within: "30m" }), #{ failed: || wait("5m") });
+            approve("really?");
+        });
+    "#;
+    let outline = planned(source);
+    // A step's time limit is not for a person.
+    assert!(outline.contains("/ask/choice/gate/approve timeout 40m"), "{outline}");
+    assert!(outline.contains("/ask/choice/failed/wait timeout 6m"), "{outline}");
+    assert!(outline.contains("/ask/approve timeout 70m"), "{outline}");
+    let (message, _) = refused(r#"each(hosts(), |h| approve("live?"));"#);
+    assert!(message.contains("`approve` stands beside what runs at the same time"), "{message}");
+    let (message, help) = refused(r#"approve("live?", #{ whithin: "1m" });"#);
+    assert!(message.contains("`approve` has no option `whithin`"), "{message}");
+    assert_eq!(help.as_deref(), Some("did you mean `within`?"));
+    let (message, _) = refused(r#"wait("soon");"#);
+    assert!(message.contains("`wait`: `soon` is not a duration"), "{message}");
 }

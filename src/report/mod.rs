@@ -2,6 +2,7 @@
 //!
 //! Progress goes to stderr, results to stdout. What is shown has its sense without colour; `NO_COLOR` is honoured.
 
+mod approval;
 mod difference;
 mod failure;
 mod html;

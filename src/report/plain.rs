@@ -1,11 +1,11 @@
 //! Lines for where there is no terminal: `12:00:03 web-1  start shop-web-r3-1  0.4 s`.
 
 use jiff::{Timestamp, tz::TimeZone};
-use stdlib::model::HostName;
+use stdlib::{model::HostName, plan::Verdict};
 
 use crate::engine::event::{Emitted, Event, OperationOutcome, Seconds, UndoReason};
 
-use super::Detail;
+use super::{Detail, approval};
 
 /// Makes lines of events. The times are in the operator's zone.
 #[derive(Debug, Clone)]
@@ -54,6 +54,8 @@ impl Plain {
                 let why = failure.as_ref().map(|failure| format!(": {}", failure.message)).unwrap_or_default();
                 (host.as_ref(), format!("{title}  {end}{why}"))
             }
+            Event::ApprovalAsked { petition } => (None, approval::asked(petition, approval::place())),
+            Event::Decided { verdict, .. } => (None, decided(*verdict)),
             Event::UndoStarted { because } => (None, undo(*because).to_owned()),
             Event::InverseEnded { host, title, failure: None, seconds, .. } => {
                 (host.as_ref(), format!("undone: {title}  {seconds}"))
@@ -81,6 +83,10 @@ fn end(outcome: OperationOutcome, seconds: Seconds) -> String {
         OperationOutcome::Unknown => format!("failed after {seconds}, and may have happened"),
         OperationOutcome::Stopped => format!("stopped after {seconds}"),
     }
+}
+
+pub(super) fn decided(verdict: Verdict) -> String {
+    format!("the answer: {}", verdict.word())
 }
 
 pub(super) fn undo(because: UndoReason) -> &'static str {

@@ -25,9 +25,15 @@ pub fn render_plan(plan: &Plan, detail: Detail) -> String {
         text.push('\n');
         changes(&mut text, &plan.changes);
     }
+    let choices = choices(&plan.root);
     if detail == Detail::Verbose && !plan.is_empty() {
         text.push_str("\noperations, in order:\n");
         tree(&mut text, &plan.root, 1);
+    } else if !choices.is_empty() {
+        text.push_str("\ndecided when the run gets there:\n");
+        for choice in choices {
+            tree(&mut text, choice, 1);
+        }
     }
     let _ = writeln!(text, "\n{}", count(plan));
     text
@@ -91,6 +97,14 @@ fn count(plan: &Plan) -> String {
     }
 }
 
+/// The outermost choices.
+fn choices(node: &Node) -> Vec<&Node> {
+    match node {
+        Node::Choice { .. } => vec![node],
+        _ => node.children().into_iter().flat_map(choices).collect(),
+    }
+}
+
 fn tree(text: &mut String, node: &Node, depth: usize) {
     let indent = "  ".repeat(depth);
     match node {
@@ -108,6 +122,14 @@ fn tree(text: &mut String, node: &Node, depth: usize) {
             let depth = title(text, &indent, key.name(), " (at once)", depth);
             for node in nodes {
                 tree(text, node, depth);
+            }
+        }
+        Node::Choice { gate, arms, .. } => {
+            tree(text, gate, depth);
+            for (verdict, arm) in arms.iter() {
+                let _ = writeln!(text, "{indent}{}:", verdict.word());
+                // The arm's own name says the same.
+                arm.children().into_iter().for_each(|node| tree(text, node, depth + 1));
             }
         }
         Node::Guard { body, on_failure, always, .. } => {
@@ -148,7 +170,7 @@ mod tests {
     use anstream::adapter::strip_str;
     use stdlib::{
         model::HostName,
-        plan::{Action, Change, Key, Node, Plan},
+        plan::{Action, Arms, Change, Key, Node, Plan, Verdict},
     };
 
     use super::{Detail, render_plan};
@@ -221,6 +243,21 @@ operations, in order:
 1 to replace, 1 unchanged
 ";
         assert_eq!(rendered(&plan(), Detail::Verbose), expected);
+    }
+
+    // spec: gate.choice
+    #[test]
+    fn what_is_decided_later_is_shown_with_its_arms() {
+        let mut plan = plan();
+        let (gate, arm) =
+            (Box::new(plan.root.clone()), Node::Sequence { key: Key::root(), nodes: vec![plan.root.clone()] });
+        let mut arms = Arms::default();
+        arms.set(Verdict::Failed, arm);
+        plan.root = Node::Choice { key: Key::root(), gate, arms };
+        let shown = rendered(&plan, Detail::Normal);
+        let place = |text| shown.find(text).unwrap_or_else(|| panic!("no {text} in:\n{shown}"));
+        assert!(place("decided when the run gets there:") < place("  failed:\n"));
+        assert!(place("  failed:\n") < shown.rfind("commit release 3").unwrap());
     }
 
     #[test]

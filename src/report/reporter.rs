@@ -10,13 +10,13 @@ use jiff::tz::TimeZone;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    Summary,
+    Summary, approval,
     failure::{print_failures, print_left},
     json,
     plain::Plain,
     terminal::Terminal,
 };
-use crate::engine::{EventReceiver, event::Emitted};
+use crate::engine::{Event, EventReceiver, event::Emitted};
 
 /// Between two looks at the clock of the live picture.
 const REPAINT: Duration = Duration::from_millis(100);
@@ -85,7 +85,12 @@ impl Reporter {
     fn take(&mut self, emitted: &Emitted) {
         match &mut self.0 {
             Kind::Json => say(&json::line(emitted)),
-            Kind::Quiet => {}
+            Kind::Quiet => {
+                // A run that waits for its reader has to say so.
+                if let Event::ApprovalAsked { petition } = &emitted.event {
+                    anstream::eprintln!("{}", approval::asked(petition, approval::place()));
+                }
+            }
             Kind::Plain(plain) => {
                 if let Some(line) = plain.line(emitted) {
                     anstream::eprintln!("{line}");

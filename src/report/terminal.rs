@@ -3,7 +3,7 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
-use super::tree::Tree;
+use super::{approval, tree::Tree};
 use crate::engine::event::{Emitted, Event};
 
 #[derive(Debug)]
@@ -12,22 +12,39 @@ pub(super) struct Terminal {
     painter: MultiProgress,
     /// One for each line of the picture.
     bars: Vec<ProgressBar>,
+    /// What is typed must not be painted over.
+    typing: Typing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Typing {
+    Nobody,
+    Somebody,
 }
 
 impl Terminal {
     pub fn new() -> Self {
-        Self { tree: Tree::default(), painter: MultiProgress::new(), bars: Vec::new() }
+        Self { tree: Tree::default(), painter: MultiProgress::new(), bars: Vec::new(), typing: Typing::Nobody }
     }
 
     pub fn take(&mut self, emitted: &Emitted) {
         if let Event::Log { text } = &emitted.event {
             self.keep(text);
         }
+        self.typing = Typing::Nobody;
+        if let Event::ApprovalAsked { petition } = &emitted.event {
+            self.clear();
+            anstream::eprintln!("{}", approval::asked(petition, approval::place()));
+            self.typing = Typing::Somebody;
+        }
         self.tree.take(emitted);
     }
 
     /// Brings the picture, and the times in it, up to now.
     pub fn paint(&mut self) {
+        if self.typing == Typing::Somebody {
+            return;
+        }
         let lines = self.tree.lines(Timestamp::now());
         while self.bars.len() < lines.len() {
             let style = ProgressStyle::with_template("{wide_msg}").expect("a valid template");
@@ -44,14 +61,19 @@ impl Terminal {
 
     /// Leaves the last picture on the terminal as ordinary lines.
     pub fn finish(&mut self) {
+        self.clear();
+        for line in self.tree.lines(Timestamp::now()) {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    /// Takes the picture away.
+    fn clear(&mut self) {
         for bar in self.bars.drain(..) {
             self.painter.remove(&bar);
         }
         // What cannot be cleared is a terminal that is gone.
         let _ = self.painter.clear();
-        for line in self.tree.lines(Timestamp::now()) {
-            anstream::eprintln!("{line}");
-        }
     }
 
     /// Writes a line above the picture, to stay.

@@ -103,7 +103,9 @@ impl Tree {
                 self.close(&inverse(key), if failure.is_some() { Mark::Failed } else { Mark::Ok }, *seconds);
             }
             Event::RunEnded { .. } => self.close_undo(time),
-            Event::Log { .. } => {}
+            // The arm is a step of the verdict's name.
+            Event::ApprovalAsked { petition } => self.say(&petition.key, "waits for an answer"),
+            Event::Decided { .. } | Event::Log { .. } => {}
         }
     }
 

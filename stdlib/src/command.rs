@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    failure::Failure,
+    failure::{Certainty, Failure},
     function::{Call, Function, Kind, Parameter, PlanError, Planning},
     model::Span,
     operation::{Context, Operation, Probe, Result},
@@ -27,6 +27,9 @@ pub struct Run {
     pub undo: Option<String>,
     pub repeatable: bool,
     pub timeout: Span,
+    /// Exit codes that leave the question open that the command asks.
+    #[serde(default)]
+    pub inconclusive: Vec<i32>,
 }
 
 impl Run {
@@ -41,6 +44,9 @@ impl Run {
                 let how = code.map_or("was ended by a signal".to_owned(), |code| format!("ended with {code}"));
                 let mut failure = Failure::new(format!("`{command}` {how} on {}", host.name())).on(host.name());
                 failure.detail = [stderr, stdout].into_iter().find(|text| !text.is_empty());
+                if code.is_some_and(|code| self.inconclusive.contains(&code)) {
+                    failure.certainty = Certainty::Unknown;
+                }
                 Err(failure.hint(format!("try it by hand: `stagecraft ssh {}`", host.name())))
             }
         }
@@ -100,6 +106,9 @@ struct Options {
     /// The longest it may take, such as `"5m"`. Default `"60s"`.
     #[schemars(with = "Option<String>")]
     timeout: Option<Span>,
+    /// Exit codes that mean that it cannot be known, where the command is the gate of a `choice`; others than these and 0
+    /// mean that it has failed. Needs `repeatable`.
+    inconclusive: Vec<i32>,
 }
 
 pub const RUN: Function = Function {
@@ -114,9 +123,12 @@ pub const RUN: Function = Function {
 };
 
 fn run(_: &Planning<'_>, scope: &mut Scope, call: &Call) -> std::result::Result<(), PlanError> {
-    let Options { undo, repeatable, timeout } = call.options()?;
+    let Options { undo, repeatable, timeout, inconclusive } = call.options()?;
+    if !(repeatable || inconclusive.is_empty()) {
+        return Err(PlanError::Options("`inconclusive` is for a command that only asks: `repeatable: true`".into()));
+    }
     let command = call.text(1).to_owned();
-    let operation = Run { command, undo, repeatable, timeout: timeout.unwrap_or(TIMEOUT) };
+    let operation = Run { command, undo, repeatable, timeout: timeout.unwrap_or(TIMEOUT), inconclusive };
     scope.parallel("run", |scope| {
         for host in call.hosts(0) {
             scope.sequence(host.as_str(), |scope| scope.operation(Some(host), &operation));

@@ -1,13 +1,13 @@
 //! `http::check`: a question to the deployed application, asked from the operator's machine.
 
-use std::{sync::Once, time::Duration};
+use std::sync::Once;
 
 use async_trait::async_trait;
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     failure::Failure,
@@ -84,9 +84,13 @@ pub struct Check {
     pub status: Option<u16>,
     /// A text that the body must contain.
     pub contains: Option<String>,
-    pub tries: u32,
+    /// `None`: as often as `within` allows.
+    pub tries: Option<u32>,
     pub every: Span,
     pub timeout: Span,
+    /// No try begins later than this after the first one.
+    #[serde(default)]
+    pub within: Option<Span>,
 }
 
 impl Check {
@@ -98,6 +102,31 @@ impl Check {
         }
         let text = self.contains.as_ref().filter(|text| !answer.body.contains(text.as_str()))?;
         Some(format!("answered {} without `{text}` in the body", answer.status))
+    }
+
+    /// Asks until the answer is the wanted one or no try is left.
+    async fn ask(&self, authority: Option<&Authority>, say: impl Fn(&str)) -> Result<Value> {
+        let until = self.within.map(|within| Instant::now() + within.duration());
+        let mut attempt = 0;
+        let last = loop {
+            attempt += 1;
+            let last = match get(&self.url, authority, self.timeout, BODY).await {
+                Ok(answer) => match self.wrong(&answer) {
+                    None => return Ok(json!({ "status": answer.status })),
+                    Some(wrong) => wrong,
+                },
+                Err(why) => format!("did not answer: {why}"),
+            };
+            let late = until.is_some_and(|until| Instant::now() + self.every.duration() > until);
+            if late || self.tries == Some(attempt) {
+                break last;
+            }
+            let of = self.tries.map(|tries| format!(" of {tries}")).unwrap_or_default();
+            say(&format!("{last}, try {attempt}{of}"));
+            sleep(self.every.duration()).await;
+        };
+        let tries = if attempt == 1 { String::new() } else { format!(" in {attempt} tries") };
+        Err(Failure::new(format!("{} {last}{tries}", self.url)).hint(format!("look at it: `curl -i {}`", self.url)))
     }
 }
 
@@ -114,22 +143,7 @@ impl Operation for Check {
     }
 
     async fn run(&self, cx: &Context) -> Result<Value> {
-        let mut last = String::new();
-        for attempt in 1..=self.tries {
-            match get(&self.url, Some(&cx.identity.authority), self.timeout, BODY).await {
-                Ok(answer) => match self.wrong(&answer) {
-                    None => return Ok(json!({ "status": answer.status })),
-                    Some(wrong) => last = wrong,
-                },
-                Err(why) => last = format!("did not answer: {why}"),
-            }
-            if attempt < self.tries {
-                cx.progress.say(None, &format!("{last}, try {attempt} of {}", self.tries));
-                sleep(Duration::from_millis(self.every.as_millis())).await;
-            }
-        }
-        let tries = if self.tries == 1 { String::new() } else { format!(" in {} tries", self.tries) };
-        Err(Failure::new(format!("{} {last}{tries}", self.url)).hint(format!("look at it: `curl -i {}`", self.url)))
+        self.ask(Some(&cx.identity.authority), |text| cx.progress.say(None, text)).await
     }
 
     async fn probe(&self, _: &Context) -> Result<Probe> {
@@ -146,7 +160,7 @@ struct Options {
     status: Option<u16>,
     /// A text that the body must contain.
     contains: Option<String>,
-    /// How often it is asked before the check fails. Default 1.
+    /// How often it is asked before the check fails. Default 1, and with `within` as often as fits.
     tries: Option<u32>,
     /// Between two tries, such as `"2s"`. Default `"1s"`.
     #[schemars(with = "Option<String>")]
@@ -154,6 +168,9 @@ struct Options {
     /// How long an answer may take. Default `"5s"`.
     #[schemars(with = "Option<String>")]
     timeout: Option<Span>,
+    /// How long it is asked again and again before the check fails, such as `"2m"`. Default: only `tries` counts.
+    #[schemars(with = "Option<String>")]
+    within: Option<Span>,
 }
 
 pub const CHECK: Function = Function {
@@ -168,24 +185,38 @@ pub const CHECK: Function = Function {
 };
 
 fn check(_: &Planning<'_>, scope: &mut Scope, call: &Call) -> std::result::Result<(), PlanError> {
-    let Options { status, contains, tries, every, timeout } = call.options()?;
+    let Options { status, contains, tries, every, timeout, within } = call.options()?;
     let url = call.text(0).to_owned();
-    let tries = tries.unwrap_or(1);
-    if tries == 0 {
+    if tries == Some(0) {
         return Err(PlanError::Options("`tries` is 0, and a check is asked at least once".into()));
     }
+    let tries = tries.or(if within.is_some() { None } else { Some(1) });
     let (every, timeout) = (every.unwrap_or(EVERY), timeout.unwrap_or(TIMEOUT));
-    scope.operation(None, &Check { url, status, contains, tries, every, timeout });
+    scope.operation(None, &Check { url, status, contains, tries, every, timeout, within });
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::{Answer, Check, EVERY, TIMEOUT};
+    use crate::model::Span;
 
     fn check(status: Option<u16>, contains: Option<&str>) -> Check {
         let contains = contains.map(str::to_owned);
-        Check { url: "http://a.test/".into(), status, contains, tries: 1, every: EVERY, timeout: TIMEOUT }
+        Check {
+            url: "http://a.test/".into(),
+            status,
+            contains,
+            tries: Some(1),
+            every: EVERY,
+            timeout: TIMEOUT,
+            within: None,
+        }
     }
 
     #[test]
@@ -197,5 +228,36 @@ mod tests {
         assert_eq!(check(Some(302), None).wrong(&answer(200)).unwrap(), "answered 200 instead of 302");
         assert_eq!(check(None, Some("world")).wrong(&answer(200)), None);
         assert_eq!(check(None, Some("v2")).wrong(&answer(200)).unwrap(), "answered 200 without `v2` in the body");
+    }
+
+    /// A server that answers with these statuses, each once, and its URL.
+    async fn serving(statuses: &'static [u16]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for status in statuses {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await.unwrap();
+                let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        url
+    }
+
+    // spec: gate.check
+    #[tokio::test]
+    async fn it_is_asked_again_as_often_as_it_may() {
+        let again = |url, tries, within| Check { url, tries, within, every: Span::secs(0), ..check(None, None) };
+        let first = again(serving(&[503, 503, 200]).await, Some(3), None);
+        assert_eq!(first.ask(None, |_| {}).await.unwrap()["status"], 200);
+        let few = again(serving(&[503, 503, 200]).await, Some(2), None);
+        let failure = few.ask(None, |_| {}).await.unwrap_err();
+        assert_eq!(failure.message, format!("{} answered 503 instead of 2xx in 2 tries", few.url));
+        let long = again(serving(&[503, 500, 503, 200]).await, None, Some(Span::secs(3600)));
+        assert_eq!(long.ask(None, |_| {}).await.unwrap()["status"], 200);
+        let none = again(serving(&[503, 200]).await, None, Some(Span::secs(0)));
+        let failure = Check { every: Span::secs(1), ..none }.ask(None, |_| {}).await.unwrap_err();
+        assert!(failure.message.ends_with("answered 503 instead of 2xx"), "{failure}");
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! This crate never sees flags, YAML text, Rhai or the engine that runs a plan.
 
+pub mod approve;
 pub mod command;
 pub mod compose;
 pub mod facts;
@@ -18,3 +19,4 @@ pub mod operation;
 pub mod plan;
 pub mod release;
 pub mod rollout;
+pub mod wait;

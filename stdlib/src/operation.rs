@@ -3,17 +3,19 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
+    approve::{self, Approve},
     command, compose,
     failure::Failure,
     host::{Host, Hosts},
     http, image, ingress,
     model::{HostName, Identity, Release, RunId, Values},
     plan::{Effect, Key, Planned},
-    release, rollout,
+    release, rollout, wait,
 };
 
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -26,6 +28,8 @@ pub struct Context {
     pub key: Key,
     /// The host of the operation, where it has one.
     pub host: Option<HostName>,
+    /// When it first began, by the journal: a run that was resumed has it from before.
+    pub began: Timestamp,
     /// The release that is being put live, with the values that its containers need. The values come from today's files
     /// in a deploy, and from the environment's state in a rollback or resume.
     pub release: Option<Arc<Release>>,
@@ -94,6 +98,11 @@ pub trait Operation: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + '
 
     fn effect(&self) -> Effect;
 
+    /// What a person is asked, for an operation that does nothing else.
+    fn approval(&self) -> Option<&Approve> {
+        None
+    }
+
     /// Does it, and returns what later operations and the inverse need to know.
     async fn run(&self, cx: &Context) -> Result<Value>;
 
@@ -111,6 +120,10 @@ pub trait Operation: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + '
 /// [`Operation`] without its type, for the engine.
 #[async_trait]
 pub trait AnyOperation: fmt::Debug + Send + Sync {
+    /// What a person is asked, for an operation that does nothing else.
+    fn approval(&self) -> Option<&Approve> {
+        None
+    }
     async fn run(&self, cx: &Context) -> Result<Value>;
     async fn undo(&self, cx: &Context, output: Option<&Value>) -> Result<()>;
     async fn probe(&self, cx: &Context) -> Result<Probe>;
@@ -118,6 +131,9 @@ pub trait AnyOperation: fmt::Debug + Send + Sync {
 
 #[async_trait]
 impl<O: Operation> AnyOperation for O {
+    fn approval(&self) -> Option<&Approve> {
+        Operation::approval(self)
+    }
     async fn run(&self, cx: &Context) -> Result<Value> {
         Operation::run(self, cx).await
     }
@@ -146,6 +162,7 @@ fn decoder<O: Operation>() -> (&'static str, Decoder) {
 /// Every operation that a plan may hold: one line each.
 fn registry() -> Vec<(&'static str, Decoder)> {
     vec![
+        decoder::<approve::Approve>(),
         decoder::<command::Run>(),
         decoder::<http::Check>(),
         decoder::<ingress::Enroll>(),
@@ -165,6 +182,7 @@ fn registry() -> Vec<(&'static str, Decoder)> {
         decoder::<compose::RunJob>(),
         decoder::<image::Forget>(),
         decoder::<image::SendImages>(),
+        decoder::<wait::Wait>(),
     ]
 }
 

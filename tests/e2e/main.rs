@@ -14,6 +14,7 @@ mod deploy_local;
 mod failing;
 mod faults;
 mod fidelity;
+mod gates;
 mod images;
 mod releases;
 mod routes;

@@ -70,6 +70,11 @@ impl Running {
         panic!("{words:?} did not come:\n{}", self.stdout);
     }
 
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn kill(mut self) {
         self.child.kill().expect("SIGKILL");
         self.child.wait().expect("it is gone");

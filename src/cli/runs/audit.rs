@@ -29,10 +29,12 @@ pub async fn run(global: &Global) -> Result<Exit, CliError> {
 }
 
 fn row(line: &Line) -> Vec<String> {
-    let deed = match line.deed {
+    let deed = match &line.deed {
         Deed::Began => "began".to_owned(),
         Deed::Resumed => "resumed".to_owned(),
         Deed::Undone => "began to undo".to_owned(),
+        Deed::Approved { by } => format!("approved by {by}"),
+        Deed::Denied { by } => format!("denied by {by}"),
         Deed::Ended { outcome } => format!("ended: {}", outcome.words()),
     };
     let release = line.release.clone().unwrap_or_default();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stdlib::{failure::Failure, model::RunId, plan::Key};
 
-use crate::engine::{Assume, Outcome};
+use crate::engine::{Answer, Assume, Outcome};
 
 /// The version of the journal's format.
 pub const VERSION: u32 = 1;
@@ -37,6 +37,11 @@ pub enum Entry {
     Ok {
         key: Key,
         output: Value,
+    },
+    /// A person's answer to an operation that asks for it.
+    Answered {
+        key: Key,
+        answer: Answer,
     },
     Failed {
         key: Key,

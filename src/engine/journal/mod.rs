@@ -10,6 +10,7 @@
 //! | `assumed` | a person's word on an operation that cannot tell whether it has happened | what follows from it |
 //! | `start` | an operation is about to run | its effect |
 //! | `ok` | it has ended, with its output | |
+//! | `answered` | a person's answer, with who and when | what follows from it |
 //! | `failed` | it has failed, after its retries | |
 //! | `stopped` | it was let go because the run stops | |
 //! | `undo_start` | its inverse is about to run | the inverse's effect |

@@ -1,5 +1,6 @@
 //! The engine against operations that change a world in memory, record what they do, and fail on demand.
 
+mod approvals;
 mod courses;
 mod formats;
 mod properties;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
-use stdlib::plan::{Effect, Key, Node, Plan};
+use stdlib::plan::{Arms, Effect, Key, Node, Plan, Verdict};
 
 use super::world::{Act, Memory, World, execution, on, plan};
 use crate::engine::{Ended, Entry, Heading, Journal, Outcome, execute, journal::History, resume};
@@ -14,10 +14,18 @@ use crate::engine::{Ended, Entry, Heading, Journal, Outcome, execute, journal::H
 /// A node without its names.
 #[derive(Debug, Clone)]
 enum Shape {
-    Operation { effect: Effect, host: Option<u8>, slot: u8, fails: bool, late: bool },
+    Operation {
+        effect: Effect,
+        host: Option<u8>,
+        slot: u8,
+        fails: bool,
+        late: bool,
+    },
     Sequence(Vec<Shape>),
     Parallel(Vec<Shape>),
     Guard(Box<Shape>, Box<Shape>),
+    /// What the gate answers, and the arms: one that is missing makes the run go on or fail.
+    Choice(Verdict, Vec<(Verdict, Shape)>),
 }
 
 fn shape(
@@ -32,9 +40,16 @@ fn shape(
         prop_oneof![
             3 => prop::collection::vec(inner.clone(), 1..4).prop_map(Shape::Sequence),
             2 => prop::collection::vec(inner.clone(), 1..4).prop_map(Shape::Parallel),
-            1 => (inner.clone(), inner).prop_map(|(body, always)| Shape::Guard(Box::new(body), Box::new(always))),
+            1 => (inner.clone(), inner.clone())
+                .prop_map(|(body, always)| Shape::Guard(Box::new(body), Box::new(always))),
+            2 => (verdict(), prop::collection::vec((verdict(), inner), 0..4))
+                .prop_map(|(answer, arms)| Shape::Choice(answer, arms)),
         ]
     })
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![2 => Just(Verdict::Passed), 1 => Just(Verdict::Failed), 1 => Just(Verdict::Inconclusive)]
 }
 
 fn undoable() -> impl Strategy<Value = Effect> + Clone {
@@ -78,7 +93,23 @@ fn build(shape: &Shape, lane: &str, count: &mut u32) -> Node {
             let always = Box::new(build(&traceless(always), lane, count));
             Node::Guard { key, body, on_failure: None, always: Some(always) }
         }
+        Shape::Choice(answer, shapes) => {
+            let gate = Box::new(question(*answer, *count));
+            let mut arms = Arms::default();
+            for (verdict, shape) in shapes {
+                arms.set(*verdict, build(shape, lane, count));
+            }
+            Node::Choice { key, gate, arms }
+        }
     }
+}
+
+fn question(answer: Verdict, count: u32) -> Node {
+    let fails = if answer == Verdict::Passed { 0 } else { 99 };
+    let act = Act { fails, unknown: answer == Verdict::Inconclusive, ..Act::default() };
+    let Node::Operation(mut planned) = on(None, &format!("o{count}"), Effect::Repeatable, act) else { unreachable!() };
+    planned.args["slot"] = serde_json::Value::Null;
+    Node::Operation(planned)
 }
 
 fn traceless(shape: &Shape) -> Shape {
@@ -89,6 +120,9 @@ fn traceless(shape: &Shape) -> Shape {
         Shape::Sequence(shapes) => Shape::Sequence(shapes.iter().map(traceless).collect()),
         Shape::Parallel(shapes) => Shape::Parallel(shapes.iter().map(traceless).collect()),
         Shape::Guard(body, always) => Shape::Guard(Box::new(traceless(body)), Box::new(traceless(always))),
+        Shape::Choice(answer, arms) => {
+            Shape::Choice(*answer, arms.iter().map(|(verdict, arm)| (*verdict, traceless(arm))).collect())
+        }
     }
 }
 
@@ -99,7 +133,7 @@ fn planned(shape: &Shape) -> Plan {
 /// Every pair of operations of which the first ends before the second begins.
 fn before(node: &Node, pairs: &mut BTreeSet<(String, String)>) {
     let name = |node: &Node| node.operations().map(|planned| planned.key.name().to_owned()).collect::<Vec<_>>();
-    let ordered = matches!(node, Node::Sequence { .. } | Node::Guard { .. });
+    let ordered = matches!(node, Node::Sequence { .. } | Node::Guard { .. } | Node::Choice { .. });
     let children = node.children();
     for (place, child) in children.iter().enumerate() {
         before(child, pairs);
@@ -230,7 +264,7 @@ const CASES: usize = 10_000;
 #[derive(Debug, Clone, Copy)]
 enum Memo {
     Journal,
-    /// A copy that is so many lines behind.
+    /// A copy that is so many lines behind, but has every verdict: no arm begins before others can see it.
     Copy(usize),
 }
 
@@ -238,7 +272,9 @@ impl Memo {
     fn of(self, bytes: &[u8]) -> History {
         let Self::Copy(behind) = self else { return History::read(bytes).unwrap() };
         let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
-        let copy = lines[..lines.len().saturating_sub(behind).max(1)].concat();
+        let verdict = |line: &&[u8]| String::from_utf8_lossy(line).contains("\"verdict\"");
+        let seen = lines.iter().rposition(verdict).map_or(1, |last| last + 1);
+        let copy = lines[..lines.len().saturating_sub(behind).max(seen)].concat();
         let (next, lagging) = (History::read(&copy).unwrap().next(), Memory::default());
         block_on(Journal::new(lagging.clone(), next).commit(Entry::Lagging)).unwrap();
         History::read(&[copy, lagging.bytes()].concat()).unwrap()

@@ -330,6 +330,7 @@ pub fn execution(world: &Arc<World>, plan: &Plan, disk: &Memory, next: u64) -> (
         lock: Some(Box::new(Lock(world.lock_lost.clone()))),
         journal: Journal::new(disk.clone(), next),
         mirror: None,
+        desk: None,
         assume: None,
         limit: 10,
         timing: TIMING,

@@ -218,6 +218,47 @@ pub fn structure() -> Vec<Callable> {
     ]
 }
 
+/// What a run waits for, or decides by, when it gets there.
+pub fn gates() -> Vec<Callable> {
+    vec![
+        global(
+            "choice",
+            "Lets what the gate answers decide, when the run gets there, which of the closures' operations run. All are called \
+             now, so that the plan shows every arm.\n\nThe gate appends questions that are harmless to repeat: `http::check`, \
+             `host::run` with `repeatable: true`, `approve`. Here their failure is an answer. Without an arm for it the \
+             run goes on when the gate has passed, and fails otherwise. Of several answers the worst counts: failed, then \
+             inconclusive.",
+            &[needed("gate", "closure"), needed(OPTIONS, "map")],
+            vec![
+                option("passed", "closure", "", "What runs when every question is answered as wanted."),
+                option("failed", "closure", "", "What runs when an answer is not the wanted one."),
+                option(
+                    "inconclusive",
+                    "closure",
+                    "",
+                    "What runs when it cannot be known: a connection was lost, a time limit is over, an exit code says so.",
+                ),
+            ],
+        ),
+        global(
+            "approve",
+            "Asks a person whether the run goes on: at its terminal, and from anywhere with `stagecraft approve`. Denied it \
+             fails, and without an answer it is inconclusive; as the gate of a `choice` these are answers.\n\nWhile it waits the \
+             environment's lock is let go, and other runs are kept out. When a host has changed meanwhile it is \
+             inconclusive. Nothing can run beside it. `deploy --approve` approves beforehand; `--yes` does not.",
+            &[needed("message", "text"), optional(OPTIONS, "map")],
+            vec![option("within", "duration", "\"1h\"", "How long an answer may take.")],
+        ),
+        global(
+            "wait",
+            "Lets so much time pass before what comes next, such as for a new release to show itself. A cancelled run stops \
+             waiting at once; a resumed one waits for what is left. A step's `timeout` doesn't count here.",
+            &[needed("duration", "duration")],
+            vec![],
+        ),
+    ]
+}
+
 /// What the bindings add to the library's modules.
 pub fn restore() -> Vec<Callable> {
     vec![Callable {

@@ -42,6 +42,7 @@ impl Catalog {
     /// With these library functions.
     pub fn of(library: &[Function]) -> Self {
         let mut functions = functions::structure();
+        functions.extend(functions::gates());
         functions.extend(functions::restore());
         functions.extend(library.iter().map(Callable::of));
         functions.sort_by_key(|callable| callable.module);

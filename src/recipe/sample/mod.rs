@@ -263,6 +263,10 @@ fn add(lines: &mut Vec<String>, node: &Node, depth: usize) {
         }
         Node::Sequence { key, .. } => format!("{indent}sequence {key}"),
         Node::Parallel { key, .. } => format!("{indent}parallel {key}"),
+        Node::Choice { key, arms, .. } => {
+            let arms: Vec<&str> = arms.iter().map(|(verdict, _)| verdict.word()).collect();
+            format!("{indent}choice {key}: {}", arms.join(", "))
+        }
         Node::Guard { key, on_failure, always, .. } => format!(
             "{indent}guard {key}{}{}",
             if on_failure.is_some() { " on_failure" } else { "" },

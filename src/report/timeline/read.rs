@@ -109,6 +109,7 @@ impl Told {
                 | Entry::Lagging
                 | Entry::Back
                 | Entry::Turned
+                | Entry::Answered { .. }
                 | Entry::End { .. } => {}
             }
         }
@@ -158,6 +159,14 @@ impl Told {
                 let handlers = handlers.into_iter().filter_map(|(name, node)| Some((name, node.as_ref()?)));
                 let told = handlers.map(|(name, node)| self.step(key.child(name), Order::InTurn, self.parts(node)));
                 // An answer to a failure that was not needed is not something that was left out.
+                parts.extend(told.filter(|step| step.mark != Mark::Waiting).map(Part::Step));
+                parts
+            }
+            Node::Choice { key, gate, arms } => {
+                let mut parts = self.parts(gate);
+                let arms = arms.iter().map(|(verdict, arm)| (format!("if {}", verdict.word()), arm));
+                let told = arms.map(|(name, arm)| self.step(key.child(&name), Order::InTurn, self.parts(arm)));
+                // Nor is an arm that was not taken.
                 parts.extend(told.filter(|step| step.mark != Mark::Waiting).map(Part::Step));
                 parts
             }
@@ -217,6 +226,9 @@ fn turns(history: &History) -> Vec<Turn> {
             Entry::Lagging => TurnKind::TakenOver,
             Entry::Back => TurnKind::TurnedBack,
             Entry::Assumed { key, assume } => TurnKind::Assumed { key: key.clone(), assume: *assume },
+            Entry::Answered { key, answer } => {
+                TurnKind::Answered { key: key.clone(), who: answer.who.clone(), word: answer.word }
+            }
             _ => return None,
         })
     };

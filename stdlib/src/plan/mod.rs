@@ -1,11 +1,13 @@
 //! The vocabulary of plans: a plan is plain data, and the engine runs that data.
 
+mod choice;
 mod key;
 mod node;
 mod question;
 mod scope;
 
+pub use choice::{Arms, Verdict};
 pub use key::Key;
 pub use node::{Action, Change, Effect, Node, Plan, Planned, Policy};
 pub use question::{Question, Read};
-pub use scope::{Scope, ScopeError};
+pub use scope::{Deferred, Scope, ScopeError};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Key, Read};
+use super::{Arms, Key, Read};
 use crate::model::{EnvironmentName, HostName, ProjectName, Release, Span};
 
 /// All that a run will do, and what it was decided from.
@@ -60,12 +60,21 @@ pub enum Node {
         on_failure: Option<Box<Node>>,
         always: Option<Box<Node>>,
     },
+    /// Asks the questions of `gate`, whose failures are answers here, and then runs the arm of the verdict.
+    Choice {
+        key: Key,
+        gate: Box<Node>,
+        arms: Arms,
+    },
 }
 
 impl Node {
     pub fn key(&self) -> &Key {
         match self {
-            Self::Sequence { key, .. } | Self::Parallel { key, .. } | Self::Guard { key, .. } => key,
+            Self::Sequence { key, .. }
+            | Self::Parallel { key, .. }
+            | Self::Guard { key, .. }
+            | Self::Choice { key, .. } => key,
             Self::Operation(planned) => &planned.key,
         }
     }
@@ -77,6 +86,9 @@ impl Node {
             Self::Guard { body, on_failure, always, .. } => {
                 [Some(body), on_failure.as_ref(), always.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect()
             }
+            Self::Choice { gate, arms, .. } => {
+                std::iter::once(gate.as_ref()).chain(arms.iter().map(|(_, arm)| arm)).collect()
+            }
         }
     }
 
@@ -85,6 +97,20 @@ impl Node {
         match self {
             Self::Operation(planned) => Box::new(std::iter::once(planned.as_ref())),
             _ => Box::new(self.children().into_iter().flat_map(Node::operations)),
+        }
+    }
+
+    /// The operations below that run whenever the run gets behind this node: none that answers a failure or a verdict.
+    pub fn certain(&self) -> Box<dyn Iterator<Item = &Planned> + '_> {
+        match self {
+            Self::Operation(planned) => Box::new(std::iter::once(planned.as_ref())),
+            Self::Sequence { nodes, .. } | Self::Parallel { nodes, .. } => {
+                Box::new(nodes.iter().flat_map(Node::certain))
+            }
+            Self::Guard { body, always, .. } => {
+                Box::new(body.certain().chain(always.iter().flat_map(|always| always.certain())))
+            }
+            Self::Choice { gate, .. } => gate.certain(),
         }
     }
 }

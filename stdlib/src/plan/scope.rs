@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Effect, Key, Node, Planned, Policy};
-use crate::{model::HostName, operation::Operation};
+use super::{Arms, Change, Effect, Key, Node, Planned, Policy};
+use crate::{
+    model::{HostName, Span},
+    operation::Operation,
+};
 
 /// A misuse of the plan's structure, shown at the recipe's line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +15,14 @@ pub enum ScopeError {
     ReadAfterChange(String),
     #[error("the release is committed already; what changes a service comes before `release::commit`")]
     AfterCommit,
+    #[error(
+        "`approve` stands beside what runs at the same time, and while a person is asked nothing runs; put it before or behind"
+    )]
+    ApprovalInParallel,
+    #[error("the gate of this `choice` asks nothing")]
+    NoQuestion,
+    #[error("a gate only asks, and `{0}` is not harmless to do again; `host::run` is with `repeatable: true`")]
+    NotAQuestion(String),
     #[error("this recipe retires containers and never commits: end it with `release::commit()`")]
     NeverCommitted,
 }
@@ -37,9 +48,12 @@ struct Frame {
 pub struct Scope {
     frames: Vec<Frame>,
     changes: Vec<Change>,
-    /// What waits for the commit, by host, in the order it was deferred.
-    deferred: Vec<(HostName, Planned)>,
+    deferred: Deferred,
 }
+
+/// What waits for the commit, by host, in the order it was deferred.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Deferred(Vec<(HostName, Planned)>);
 
 impl Default for Scope {
     fn default() -> Self {
@@ -50,7 +64,7 @@ impl Default for Scope {
             nodes: vec![],
             names: BTreeMap::new(),
         };
-        Self { frames: vec![root], changes: vec![], deferred: vec![] }
+        Self { frames: vec![root], changes: vec![], deferred: Deferred::default() }
     }
 }
 
@@ -75,6 +89,15 @@ impl Scope {
         key
     }
 
+    /// Appends one operation that is tried once and has a time limit of its own, whatever the step around it says.
+    pub fn operation_within<O: Operation>(&mut self, limit: Span, operation: &O) -> Key {
+        let key = self.child_key(O::KIND);
+        let policy = Policy { retry: 0, timeout: Some(limit) };
+        let planned = planned(key.clone(), policy, None, operation);
+        self.top().nodes.push(Node::Operation(Box::new(planned)));
+        key
+    }
+
     /// Appends one operation, unless the same one comes before this place anyway. What stands beside it in a parallel does not
     /// come before it.
     pub fn once<O: Operation>(&mut self, host: Option<&HostName>, operation: &O) {
@@ -82,20 +105,20 @@ impl Scope {
         let before = self.frames.iter().filter(|frame| frame.shape == Shape::Sequence).flat_map(|frame| &frame.nodes);
         let same =
             |other: &Planned| (&other.kind, &other.host, &other.args) == (&wanted.kind, &wanted.host, &wanted.args);
-        if !before.flat_map(Node::operations).any(same) {
+        if !before.flat_map(Node::certain).any(same) {
             self.operation(host, operation);
         }
     }
 
     /// Keeps an operation back until the release is committed: the removal of what an undo would need.
     pub fn defer<O: Operation>(&mut self, host: &HostName, operation: &O) {
-        self.deferred.push((host.clone(), planned(Key::root(), Policy::default(), Some(host), operation)));
+        self.deferred.0.push((host.clone(), planned(Key::root(), Policy::default(), Some(host), operation)));
     }
 
     /// Appends what was kept back, the hosts at once.
     pub fn run_deferred(&mut self) {
         let mut by_host: BTreeMap<HostName, Vec<Planned>> = BTreeMap::new();
-        for (host, planned) in std::mem::take(&mut self.deferred) {
+        for (host, planned) in std::mem::take(&mut self.deferred.0) {
             by_host.entry(host).or_default().push(planned);
         }
         self.parallel("clean-up", |scope| {
@@ -157,11 +180,49 @@ impl Scope {
         self.top().nodes.pop()
     }
 
+    /// Appends a node that was taken.
+    pub fn put_back(&mut self, node: Node) {
+        self.top().nodes.push(node);
+    }
+
     /// Appends a guard around nodes made before.
     pub fn guard(&mut self, body: Node, on_failure: Option<Node>, always: Option<Node>) {
         let key = self.child_key("guard");
         let (on_failure, always) = (on_failure.map(Box::new), always.map(Box::new));
         self.top().nodes.push(Node::Guard { key, body: Box::new(body), on_failure, always });
+    }
+
+    /// Begins an arm of a choice, where `before` waits for the commit.
+    pub fn begin_arm(&mut self, before: Deferred) {
+        self.deferred = before;
+    }
+
+    /// Whether what is appended now may run at the same time as something else.
+    pub fn runs_beside_others(&self) -> bool {
+        self.frames.iter().any(|frame| frame.shape == Shape::Parallel)
+    }
+
+    /// What waits for the commit.
+    pub fn deferred(&self) -> &Deferred {
+        &self.deferred
+    }
+
+    /// A sequence of this name in which nothing happens.
+    pub fn nothing(&mut self, name: &str) -> Node {
+        Node::Sequence { key: self.top().key.child(name), nodes: vec![] }
+    }
+
+    /// Appends a choice made of nodes that were taken. `waiting` is what each way through it leaves for the commit.
+    pub fn choice(&mut self, gate: Node, arms: Arms, waiting: Vec<Deferred>) {
+        let key = self.child_key("verdict");
+        let mut all = Vec::new();
+        for (host, planned) in waiting.into_iter().flat_map(|deferred| deferred.0) {
+            if !all.contains(&(host.clone(), planned.clone())) {
+                all.push((host, planned));
+            }
+        }
+        self.deferred = Deferred(all);
+        self.top().nodes.push(Node::Choice { key, gate: Box::new(gate), arms });
     }
 
     /// `in order`, inside a sequence of this name.
@@ -205,7 +266,7 @@ impl Scope {
     /// The finished tree and the change table.
     pub fn finish(mut self) -> Result<(Node, Vec<Change>), ScopeError> {
         assert_eq!(self.frames.len(), 1, "a sequence or parallel was left open");
-        if !self.deferred.is_empty() {
+        if !self.deferred.0.is_empty() {
             return Err(ScopeError::NeverCommitted);
         }
         let root = self.frames.pop().expect("checked above");
