@@ -15,11 +15,6 @@ use crate::mirror::{self, Claim};
 /// Between two tries of a run that waits.
 pub const RETRY: Duration = Duration::from_secs(1);
 
-/// Apart from the ingress's own lock, whatever the project is called.
-pub fn name(compose_project: &str) -> String {
-    format!("environment-{compose_project}")
-}
-
 /// Takes the lock, at once or within `wait`. A run that waits for a person's answer keeps all others out.
 pub async fn take(
     session: &Session,
@@ -69,7 +64,8 @@ async fn hold_until(session: &Session, holder: &LockHolder, until: Instant) -> R
 
 /// One try.
 pub async fn attempt(home: &Arc<dyn Host>, compose_project: &str, holder: &LockHolder) -> Result<Locked, HostError> {
-    home.lock(&name(compose_project), holder).await
+    // Apart from the ingress's own lock, whatever the project is called.
+    home.lock(&format!("environment-{compose_project}"), holder).await
 }
 
 pub fn holder(run: &RunId, what: &str) -> LockHolder {

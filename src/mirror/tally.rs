@@ -33,8 +33,8 @@ pub fn tally(lines: &[Line]) -> Vec<Tally> {
             began: line.time,
             ended: None,
         });
-        run.ended = match line.deed {
-            Deed::Ended { outcome } => Some((line.time, outcome)),
+        run.ended = match &line.deed {
+            Deed::Ended { outcome } => Some((line.time, *outcome)),
             Deed::Began | Deed::Resumed | Deed::Undone | Deed::Approved { .. } | Deed::Denied { .. } => None,
         };
     }

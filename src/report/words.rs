@@ -40,6 +40,12 @@ fn said(output: &Value) -> String {
     match output {
         Value::Null => String::new(),
         Value::String(text) => digits(text).to_owned(),
+        // A gate's answer, and why.
+        Value::Object(map) if map.contains_key("verdict") => {
+            let why = map.get("failure").and_then(|failure| failure.get("message")).and_then(Value::as_str);
+            let verdict = said(&map["verdict"]);
+            why.map_or_else(|| verdict.clone(), |why| format!("{verdict}: {why}"))
+        }
         Value::Object(map) => {
             let words = map.iter().map(|(key, value)| (key, said(value))).filter(|(_, value)| !value.is_empty());
             let words = words.map(|(key, value)| match key.as_str() {
@@ -78,6 +84,8 @@ mod tests {
         assert_eq!(short(&json!({ "id": id })), "id be25bb2c01e2");
         assert_eq!(short(&json!({ "stdout": "hello\nlab" })), "hello lab");
         assert_eq!(short(&json!({ "h1": { "layers": 3, "bytes": 17 } })), "h1 layers 3, bytes 17");
+        let ruling = json!({ "verdict": "failed", "failure": { "message": "it answers 503" }, "output": null });
+        assert_eq!(short(&ruling), "failed: it answers 503");
         assert_eq!(short(&json!(null)), "");
         assert_eq!(short(&json!({ "certificates": {} })), "");
         assert_eq!(short(&json!("x".repeat(80))).chars().count(), 60);

@@ -6,15 +6,16 @@ use jiff::Timestamp;
 use owo_colors::OwoColorize;
 use stdlib::{
     failure::Failure,
-    host::{self, Host, Hosts, LockHolder, Locked},
+    host::{self, Host, Hosts, Locked},
     model::{HostSettings, Release, RunId},
     release::state,
 };
 
-use super::super::{lock, prepare::author};
+use super::super::{lock, prepare::new_run};
 use crate::{
     config::Project,
     mirror::{self, Bundle, Line},
+    report::Standing,
 };
 
 /// The connection to the home host alone.
@@ -42,17 +43,19 @@ impl Home {
         mirror::fetch(&self.host, &self.compose_project, run).await
     }
 
-    /// Who has the environment's lock. It can only be asked by taking it, so ask only where a run has no end.
-    pub async fn holder(&self) -> Result<Option<LockHolder>, Failure> {
-        let since = Timestamp::now().to_string();
-        let asking = LockHolder { run: String::new(), who: author(), since, what: "runs, for a moment".into() };
-        match self.host.lock(&lock::name(&self.compose_project), &asking).await? {
+    /// Who goes on with what has no end. The lock can only be asked by taking it, so ask only where there is such a run.
+    pub async fn stage(&self) -> Result<Stage, Failure> {
+        let nobody = lock::holder(&new_run(), "runs, for a moment");
+        let holder = match lock::attempt(&self.host, &self.compose_project, &nobody).await? {
             Locked::Held(guard) => {
                 guard.release().await;
-                Ok(None)
+                None
             }
-            Locked::Busy(holder) => Ok(holder),
-        }
+            Locked::Busy(holder) => holder,
+        };
+        let claim = mirror::read_claim(&self.host, &self.compose_project).await?;
+        let asking = claim.filter(|(claim, _)| !claim.is_over(Timestamp::now())).map(|(claim, _)| claim.petition.run);
+        Ok(Stage { holder: holder.map(|holder| holder.run), asking })
     }
 
     /// The record of a release, while it is kept.
@@ -75,6 +78,25 @@ impl Project {
     fn home(&self) -> &HostSettings {
         let home = self.topology.hosts.iter().find(|host| host.name == self.topology.home);
         home.expect("the home is one of the hosts")
+    }
+}
+
+/// Which runs go on.
+pub struct Stage {
+    holder: Option<String>,
+    asking: Option<RunId>,
+}
+
+impl Stage {
+    /// How a run without an end stands.
+    pub fn of(&self, run: &RunId) -> Standing {
+        if self.holder.as_deref() == Some(run.as_str()) {
+            Standing::UnderWay
+        } else if self.asking.as_ref() == Some(run) {
+            Standing::Asking
+        } else {
+            Standing::CutOff
+        }
     }
 }
 

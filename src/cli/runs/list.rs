@@ -110,11 +110,8 @@ async fn add_what_it_knows(rows: &mut Rows, home: &Home, environment: &str) -> R
     if rows.values().all(|row| row.ended.is_some()) {
         return Ok(());
     }
-    let holder = home.holder().await?;
-    for row in rows.values_mut() {
-        let holds = holder.as_ref().is_some_and(|holder| holder.run == row.run.as_str());
-        row.open = if holds { Standing::UnderWay } else { Standing::CutOff };
-    }
+    let stage = home.stage().await?;
+    rows.values_mut().for_each(|row| row.open = stage.of(&row.run));
     Ok(())
 }
 

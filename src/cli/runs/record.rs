@@ -80,8 +80,7 @@ async fn with(home: &Home, named: Option<RunId>, shelf: &Shelf) -> Result<Record
     };
     let open = match history.ended() {
         Some(_) => Standing::NotEnded,
-        None if home.holder().await?.is_some_and(|holder| holder.run == run.as_str()) => Standing::UnderWay,
-        None => Standing::CutOff,
+        None => home.stage().await?.of(&run),
     };
     let mut record = Record::new(run, plan, &history, known.map(|known| known.who.clone()), open, shelf);
     if let (None, Some(number)) = (&record.predecessor, before(&record.plan)) {

@@ -19,7 +19,7 @@ use crate::{
     report::{
         Standing, Timeline,
         difference::{Difference, differences},
-        timeline::{Turn, TurnKind},
+        timeline::Turn,
         words::inert,
     },
 };
@@ -145,7 +145,7 @@ fn verdict(standing: Standing) -> Verdict {
         Standing::Ended(Outcome::Done) => ("done", '✓'),
         Standing::Ended(Outcome::PutBack | Outcome::Cancelled | Outcome::Undone) => ("undone", '↶'),
         Standing::Ended(Outcome::Left) => ("failed", '✗'),
-        Standing::UnderWay => ("stopped", '…'),
+        Standing::UnderWay | Standing::Asking => ("stopped", '…'),
         Standing::CutOff | Standing::NotEnded => ("open", '?'),
     };
     Verdict { words: standing.words(), class, symbol }
@@ -166,12 +166,7 @@ fn failed(failure: &Failure) -> Failed {
 }
 
 fn turned(turn: &Turn, timeline: &Timeline) -> Turned {
-    let words = match &turn.kind {
-        TurnKind::Resumed => "gone on with, after it had been cut off".to_owned(),
-        TurnKind::TakenOver => "taken over by another machine, from a copy that may have been behind".to_owned(),
-        TurnKind::TurnedBack => "a person had it go back".to_owned(),
-        TurnKind::Assumed { key, assume } => format!("a person said of {key}: {}", assume.words()),
-    };
+    let words = inert(&turn.kind.words());
     Turned { at: format!("+{}", timeline.clock.at(turn.time)), words }
 }
 

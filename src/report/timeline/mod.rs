@@ -14,7 +14,7 @@ use stdlib::{
     plan::{Effect, Key},
 };
 
-use crate::engine::{Assume, event::Seconds};
+use crate::engine::{Assume, Word, event::Seconds};
 
 pub use clock::Clock;
 pub use standing::Standing;
@@ -66,6 +66,20 @@ pub enum TurnKind {
     TurnedBack,
     /// A person's word on what could not be known.
     Assumed { key: Key, assume: Assume },
+    /// A person's answer to what the run asked.
+    Answered { key: Key, who: String, word: Word },
+}
+
+impl TurnKind {
+    pub fn words(&self) -> String {
+        match self {
+            Self::Resumed => "gone on with, after it had been cut off".into(),
+            Self::TakenOver => "taken over by another machine, from a copy that may have been behind".into(),
+            Self::TurnedBack => "a person has it go back".into(),
+            Self::Assumed { key, assume } => format!("a person says of {key}: {}", assume.words()),
+            Self::Answered { key, who, word } => format!("{who} has {} {key}", word.word()),
+        }
+    }
 }
 
 /// A node of the plan.

@@ -164,11 +164,10 @@ impl Told {
             }
             Node::Choice { key, gate, arms } => {
                 let mut parts = self.parts(gate);
-                let arms = arms
-                    .iter()
-                    .map(|(verdict, arm)| self.step(key.child(verdict.word()), Order::InTurn, self.parts(arm)));
-                // Nor is the arm of another verdict.
-                parts.extend(arms.filter(|step| step.mark != Mark::Waiting).map(Part::Step));
+                let arms = arms.iter().map(|(verdict, arm)| (format!("if {}", verdict.word()), arm));
+                let told = arms.map(|(name, arm)| self.step(key.child(&name), Order::InTurn, self.parts(arm)));
+                // Nor is an arm that was not taken.
+                parts.extend(told.filter(|step| step.mark != Mark::Waiting).map(Part::Step));
                 parts
             }
         }
@@ -227,6 +226,9 @@ fn turns(history: &History) -> Vec<Turn> {
             Entry::Lagging => TurnKind::TakenOver,
             Entry::Back => TurnKind::TurnedBack,
             Entry::Assumed { key, assume } => TurnKind::Assumed { key: key.clone(), assume: *assume },
+            Entry::Answered { key, answer } => {
+                TurnKind::Answered { key: key.clone(), who: answer.who.clone(), word: answer.word }
+            }
             _ => return None,
         })
     };

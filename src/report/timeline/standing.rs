@@ -10,6 +10,8 @@ pub enum Standing {
     Ended(Outcome),
     /// The lock's holder says so.
     UnderWay,
+    /// It waits for a person's answer.
+    Asking,
     /// Nobody goes on with it.
     CutOff,
     /// It has no end, and it was not asked whether somebody goes on with it.
@@ -21,6 +23,7 @@ impl Standing {
         match self {
             Self::Ended(outcome) => outcome.words(),
             Self::UnderWay => "under way",
+            Self::Asking => "waits for an answer",
             Self::CutOff => "cut off",
             Self::NotEnded => "cut off, or under way",
         }
@@ -35,6 +38,7 @@ impl Standing {
             Self::Ended(Outcome::Cancelled) => "cancelled",
             Self::Ended(Outcome::Undone) => "undone",
             Self::UnderWay => "under_way",
+            Self::Asking => "asking",
             Self::CutOff => "cut_off",
             Self::NotEnded => "not_ended",
         }

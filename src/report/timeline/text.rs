@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::{Timestamp, tz::TimeZone};
 use owo_colors::OwoColorize;
 
-use super::{Deed, Mark, Order, Part, Spell, Standing, Step, Timeline, TurnKind};
+use super::{Deed, Mark, Order, Part, Spell, Standing, Step, Timeline};
 use crate::{
     engine::Outcome,
     report::{
@@ -42,7 +42,7 @@ impl Picture<'_> {
         let began = timeline.began.map(|began| format!("began {}", self.time(began, "%Y-%m-%d %H:%M:%S")));
         let how = match standing {
             Standing::Ended(Outcome::Done) => standing.words().green().to_string(),
-            Standing::UnderWay => standing.words().to_owned(),
+            Standing::UnderWay | Standing::Asking => standing.words().to_owned(),
             _ => standing.words().red().to_string(),
         };
         let words = [Some(how), who, began, Some(timeline.seconds.to_string())];
@@ -51,12 +51,7 @@ impl Picture<'_> {
             let _ = writeln!(self.text, "{}", render_failures(&timeline.failures));
         }
         for turn in &timeline.turns {
-            let words = match &turn.kind {
-                TurnKind::Resumed => "gone on with".to_owned(),
-                TurnKind::TakenOver => "taken over from another machine's copy".to_owned(),
-                TurnKind::TurnedBack => "a person has it go back".to_owned(),
-                TurnKind::Assumed { key, assume } => format!("a person says of {key}: {}", assume.words()),
-            };
+            let words = inert(&turn.kind.words());
             let _ = writeln!(self.text, "{}           {words}", self.time(turn.time, "%H:%M:%S"));
         }
     }
@@ -254,7 +249,7 @@ put back, the last first:
 run 0199: deploy in production
 cut off, by ann@desk, began 2025-11-24 12:00:00, 1.5 s
 
-12:00:01           gone on with
+12:00:01           gone on with, after it had been cut off
 12:00:01           a person says of /start/container.start: it is done
 12:00:00     0.5 s  ✓ start
 12:00:00     0.5 s    ✓ web-1  start shop-web-r3-1
