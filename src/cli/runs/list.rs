@@ -111,7 +111,9 @@ async fn add_what_it_knows(rows: &mut Rows, home: &Home, environment: &str) -> R
         return Ok(());
     }
     let stage = home.stage().await?;
-    rows.values_mut().for_each(|row| row.open = stage.of(&row.run));
+    for row in rows.values_mut() {
+        row.open = stage.of(&row.run);
+    }
     Ok(())
 }
 
