@@ -150,7 +150,7 @@ fn every_command_explains_itself() {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    assert!(commands.len() == 17, "{commands:?}");
+    assert!(commands.len() == 18, "{commands:?}");
     for name in commands {
         let help = stagecraft(app.path(), &[name, "--help"]).exits(0).stdout;
         assert!(help.contains("Usage:") && help.lines().next().is_some_and(|line| line.len() > 15), "{name}: {help}");
