@@ -67,7 +67,9 @@ impl App {
     }
 
     pub fn write(&self, file: &str, text: &str) {
-        fs::write(self.path().join(file), text).expect("a writable directory");
+        let path = self.path().join(file);
+        fs::create_dir_all(path.parent().expect("a file in a directory")).expect("a writable directory");
+        fs::write(path, text).expect("a writable directory");
     }
 
     pub fn read(&self, file: &str) -> String {
