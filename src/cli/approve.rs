@@ -47,7 +47,7 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
 
 async fn answer(session: &Session, named: Option<&str>, word: Word) -> Result<Claim, CliError> {
     let guard = lock::hold(session, &lock::holder(&new_run(), "approve"), LOCK).await?;
-    let (home, project) = (session.host(&session.project.topology.home), &session.project.compose.project);
+    let (home, project) = (session.home(), &session.project.compose.project);
     let written = async {
         let found = mirror::read_claim(home, project).await?;
         let claim = waiting(found, named)?;

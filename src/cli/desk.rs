@@ -52,7 +52,7 @@ impl Counter {
     pub fn new(session: &Session, run: &RunId, what: &str, approval: Approval) -> Self {
         Self {
             approval,
-            home: Arc::clone(session.host(&session.project.topology.home)),
+            home: Arc::clone(session.home()),
             hosts: session.hosts.clone(),
             compose_project: session.project.compose.project.clone(),
             holder: lock::holder(run, what),

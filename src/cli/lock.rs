@@ -50,7 +50,7 @@ pub async fn hold(session: &Session, holder: &LockHolder, wait: Span) -> Result<
 }
 
 async fn hold_until(session: &Session, holder: &LockHolder, until: Instant) -> Result<Box<dyn LockGuard>, CliError> {
-    let home = session.host(&session.project.topology.home);
+    let home = session.home();
     loop {
         match attempt(home, &session.project.compose.project, holder).await? {
             Locked::Held(guard) => return Ok(guard),
@@ -75,7 +75,7 @@ pub fn holder(run: &RunId, what: &str) -> LockHolder {
 
 /// The claim of another run. One whose time is over goes.
 async fn in_the_way(session: &Session, run: &RunId) -> Result<Option<Claim>, CliError> {
-    let home = session.host(&session.project.topology.home);
+    let home = session.home();
     let compose_project = &session.project.compose.project;
     let Some((claim, _)) = mirror::read_claim(home, compose_project).await? else { return Ok(None) };
     if claim.petition.run == *run {

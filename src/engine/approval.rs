@@ -133,7 +133,7 @@ impl Run {
         };
         match back {
             Err(failure) => {
-                let next = format!("when nothing stands in its way, `stagecraft resume {}`", self.id);
+                let next = format!("when nothing stands in its way, `{}`", self.resume());
                 self.course.cut(Failure { hint: failure.hint.clone().or(Some(next)), ..failure });
                 Attempt::Open
             }

@@ -76,8 +76,7 @@ impl Home {
 
 impl Project {
     fn home(&self) -> &HostSettings {
-        let home = self.topology.hosts.iter().find(|host| host.name == self.topology.home);
-        home.expect("the home is one of the hosts")
+        self.topology.host(&self.topology.home).expect("the home is one of the hosts")
     }
 }
 

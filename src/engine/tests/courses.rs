@@ -8,10 +8,10 @@ use stdlib::{
 };
 
 use super::world::{
-    Act, Deed, Memory, World, bad, execution, good, guard, on, op, parallel, plan, retried, run, sequence,
+    Act, Deed, Memory, World, bad, execution, good, guard, lagging, on, op, parallel, plan, retried, run, sequence,
 };
 use crate::engine::{
-    Assume, Ended, Event, Heading, Journal, Left, NotResumed, Outcome, execute,
+    Assume, Ended, Event, Heading, Left, NotResumed, Outcome, execute,
     journal::{Entry, History, Recorded},
     resume,
 };
@@ -372,10 +372,7 @@ async fn what_a_lagging_copy_does_not_show_is_asked() {
     execute(first).await;
     // The copy ends with `ok a`; meanwhile b has begun and ended, and c has begun.
     let copy: Vec<u8> = disk.bytes().split_inclusive(|byte| *byte == b'\n').take(3).flatten().copied().collect();
-    let history = History::read(&copy).unwrap();
-    let lagging = Memory::default();
-    Journal::new(lagging.clone(), history.next()).commit(Entry::Lagging).await.unwrap();
-    let history = History::read(&[copy, lagging.bytes()].concat()).unwrap();
+    let history = lagging(&copy).await;
     let (second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
     let before = world.log().len();
     let ended = resume(second, &history, Heading::Onward).await.unwrap();
@@ -424,10 +421,7 @@ async fn what_a_copy_does_not_show_and_has_not_begun_is_not_undone() {
     let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(2));
     let (first, _events) = execution(&world, &plan(root.clone()), &disk, 1);
     execute(first).await;
-    let lagging = Memory::default();
-    let history = History::read(&disk.bytes()).unwrap();
-    Journal::new(lagging.clone(), history.next()).commit(Entry::Lagging).await.unwrap();
-    let history = History::read(&[disk.bytes(), lagging.bytes()].concat()).unwrap();
+    let history = lagging(&disk.bytes()).await;
     let (second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
     assert_eq!(resume(second, &history, Heading::Back).await.unwrap().outcome, Outcome::Undone);
     assert_eq!(world.log(), ["run a", "probe b", "undo a"]);
@@ -441,10 +435,7 @@ async fn a_word_is_for_one_operation() {
     let (world, disk) = (Arc::new(World::default()), Memory::crashing_after(1));
     let (first, _events) = execution(&world, &plan(root.clone()), &disk, 1);
     execute(first).await;
-    let lagging = Memory::default();
-    let history = History::read(&disk.bytes()).unwrap();
-    Journal::new(lagging.clone(), history.next()).commit(Entry::Lagging).await.unwrap();
-    let history = History::read(&[disk.bytes(), lagging.bytes()].concat()).unwrap();
+    let history = lagging(&disk.bytes()).await;
     let (mut second, _events) = execution(&world, &plan(root), &Memory::default(), history.next());
     second.assume = Some(Assume::Done);
     let ended = resume(second, &history, Heading::Onward).await.unwrap();

@@ -8,8 +8,8 @@ use std::{
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use stdlib::plan::{Arms, Effect, Key, Node, Plan, Verdict};
 
-use super::world::{Act, Memory, World, execution, on, plan};
-use crate::engine::{Ended, Entry, Heading, Journal, Outcome, execute, journal::History, resume};
+use super::world::{Act, Memory, World, execution, lagging, on, plan};
+use crate::engine::{Ended, Heading, Outcome, execute, journal::History, resume};
 
 /// A node without its names.
 #[derive(Debug, Clone)]
@@ -275,9 +275,7 @@ impl Memo {
         let verdict = |line: &&[u8]| String::from_utf8_lossy(line).contains("\"verdict\"");
         let seen = lines.iter().rposition(verdict).map_or(1, |last| last + 1);
         let copy = lines[..lines.len().saturating_sub(behind).max(seen)].concat();
-        let (next, lagging) = (History::read(&copy).unwrap().next(), Memory::default());
-        block_on(Journal::new(lagging.clone(), next).commit(Entry::Lagging)).unwrap();
-        History::read(&[copy, lagging.bytes()].concat()).unwrap()
+        block_on(lagging(&copy))
     }
 }
 

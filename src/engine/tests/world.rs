@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{
     Decode, Ended, EventReceiver, Execution, Timing, channel, execute,
-    journal::{Disk, Journal},
+    journal::{Disk, Entry, History, Journal},
 };
 
 /// How an operation behaves.
@@ -285,6 +285,13 @@ impl Disk for Memory {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What another machine makes of a copy of a journal that may be behind.
+pub async fn lagging(copy: &[u8]) -> History {
+    let (next, more) = (History::read(copy).unwrap().next(), Memory::default());
+    Journal::new(more.clone(), next).commit(Entry::Lagging).await.unwrap();
+    History::read(&[copy, &more.bytes()].concat()).unwrap()
 }
 
 pub struct Lock(pub CancellationToken);

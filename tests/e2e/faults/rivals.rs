@@ -107,6 +107,18 @@ impl Drop for Elsewhere {
     }
 }
 
+/// Asserts that the first runner ends, and began nothing after the second one had the lock.
+#[track_caller]
+fn ends_without_another_start(first: &mut Child, run: &Path, second_began: jiff::Timestamp) {
+    let code = first.wait().expect("it ends").code();
+    assert_eq!(code, Some(6), "it knows that it has lost the lock");
+    let last = starts(&Fleet::journal_of(run)).into_iter().max().expect("a start");
+    assert!(
+        last < second_began,
+        "the first began something at {last}, after the second had the lock at {second_began}"
+    );
+}
+
 // spec: fault.partition
 #[test]
 fn a_runner_that_is_cut_off_and_a_second_one() {
@@ -121,13 +133,7 @@ fn a_runner_that_is_cut_off_and_a_second_one() {
     stagecraft(fleet.app.path(), &["deploy", "--yes", "--wait", "60s"]).exits(0);
     let second_began = starts(&fleet.journal())[0];
     Elsewhere::cable("up");
-    let code = first.wait().expect("it ends").code();
-    assert_eq!(code, Some(6), "it knows that it has lost the lock");
-    let last = starts(&Fleet::journal_of(&journal_of_first)).into_iter().max().expect("a start");
-    assert!(
-        last < second_began,
-        "the first began something at {last}, after the second had the lock at {second_began}"
-    );
+    ends_without_another_start(&mut first, &journal_of_first, second_began);
     fleet.is_on("second", &[1, 2, 3], "a partition");
     drop(elsewhere);
     row(
@@ -153,13 +159,7 @@ fn a_runner_that_sleeps_and_wakes_up() {
     stagecraft(fleet.app.path(), &["deploy", "--yes", "--wait", "60s"]).exits(0);
     let second_began = starts(&fleet.journal())[0];
     lab::local(&format!("kill -CONT {}", first.id()));
-    let code = first.wait().expect("it ends").code();
-    assert_eq!(code, Some(6), "it knows that it has lost the lock");
-    let last = starts(&Fleet::journal_of(&journal_of_first)).into_iter().max().expect("a start");
-    assert!(
-        last < second_began,
-        "the first began something at {last}, after the second had the lock at {second_began}"
-    );
+    ends_without_another_start(&mut first, &journal_of_first, second_began);
     fleet.is_on("second", &[1, 2, 3], "a sleep");
     row(
         "rivals",
