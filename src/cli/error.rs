@@ -165,8 +165,8 @@ pub fn report(error: &CliError, global: &Global) -> ExitCode {
         return exit.into();
     }
     match error {
-        CliError::Configuration(diagnostics) => crate::config::print(diagnostics),
-        CliError::Recipe(error) => crate::config::print(&[error.diagnostic()]),
+        CliError::Configuration(diagnostics) => crate::config::print_errors(diagnostics),
+        CliError::Recipe(error) => crate::config::print_errors(&[error.diagnostic()]),
         _ => crate::report::print_failures(&error.failures()),
     }
     exit.into()

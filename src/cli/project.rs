@@ -11,7 +11,7 @@ pub async fn load(global: &Global) -> Result<Project, CliError> {
     let loaded = config::load(&global.directory, global.environment.as_deref()).await;
     let (project, warnings) = loaded.map_err(CliError::Configuration)?;
     if !warnings.is_empty() && !global.quiet && !global.json {
-        config::print(&warnings);
+        config::print_warnings(&warnings);
     }
     Ok(project)
 }

@@ -64,11 +64,11 @@ impl Diagnostic {
 }
 
 /// Shows errors on stderr: file, line, excerpt with a caret, help, and at the end how many there are.
-pub fn print(diagnostics: &[Diagnostic]) {
+pub fn print_errors(diagnostics: &[Diagnostic]) {
     anstream::eprint!("{}", render::all(Severity::Error, diagnostics));
 }
 
-/// Shows warnings as [`print`] shows errors.
+/// Shows warnings as [`print_errors`] shows errors.
 pub fn print_warnings(diagnostics: &[Diagnostic]) {
     anstream::eprint!("{}", render::all(Severity::Warning, diagnostics));
 }

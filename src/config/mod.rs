@@ -29,7 +29,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use diagnostic::{Diagnostic, print, print_warnings};
+pub use diagnostic::{Diagnostic, print_errors, print_warnings};
 pub use pipelines::Pipeline;
 pub use project::{Project, environments, load, load_hosts, load_text};
 pub use schema::schema;
