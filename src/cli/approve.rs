@@ -1,7 +1,7 @@
 //! `stagecraft approve`.
 
 use jiff::Timestamp;
-use stdlib::model::{RunId, Span};
+use stdlib::model::{RunId, Span, environment_option};
 
 use super::{CliError, Exit, Global, desk, last_line::LastLine, lock, prepare::new_run, project, session::Session};
 use crate::{
@@ -32,25 +32,26 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     // The other hosts have no part in it.
     let home = project.topology.home.clone();
     project.topology.hosts.retain(|host| host.name == home);
+    let option = environment_option(project.topology.environment.as_str());
     let session = Session::connect(project).await?;
-    let answered = answer(&session, args.run.as_deref(), word).await;
+    let answered = answer(&session, args.run.as_deref(), word, &option).await;
     session.close().await;
     let claim = answered?;
     if !global.quiet && !global.json {
         let run = &claim.petition.run;
         println!("{}: {}", word.word(), claim.petition.message);
-        println!("run {run} of {} goes on; if its process is gone: `stagecraft resume {run}`", claim.who);
+        println!("run {run} of {} goes on; if its process is gone: `stagecraft resume {run}{option}`", claim.who);
     }
     last.print(Exit::Done, None, &session.hosts);
     Ok(Exit::Done)
 }
 
-async fn answer(session: &Session, named: Option<&str>, word: Word) -> Result<Claim, CliError> {
+async fn answer(session: &Session, named: Option<&str>, word: Word, option: &str) -> Result<Claim, CliError> {
     let guard = lock::hold(session, &lock::holder(&new_run(), "approve"), LOCK).await?;
     let (home, project) = (session.home(), &session.project.compose.project);
     let written = async {
         let found = mirror::read_claim(home, project).await?;
-        let claim = waiting(found, named)?;
+        let claim = waiting(found, named, option)?;
         mirror::answer(home, project, &claim, &desk::answer(word)).await?;
         Ok(claim)
     };
@@ -59,28 +60,78 @@ async fn answer(session: &Session, named: Option<&str>, word: Word) -> Result<Cl
     written
 }
 
-/// The claim that is to be answered.
-fn waiting(found: Option<(Claim, Option<Answer>)>, named: Option<&str>) -> Result<Claim, CliError> {
+/// The claim that is to be answered. `option` chooses its environment.
+fn waiting(found: Option<(Claim, Option<Answer>)>, named: Option<&str>, option: &str) -> Result<Claim, CliError> {
+    let see_them = format!("see them: `stagecraft runs{option}`");
     let named = named.map(RunId::new).transpose();
-    let named = named.map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`"))?;
+    let named = named.map_err(|error| CliError::usage(error.to_string(), &see_them))?;
     let Some((claim, answer)) = found else {
-        return Err(CliError::usage("no run waits for an answer", "see them: `stagecraft runs`"));
+        return Err(CliError::usage("no run waits for an answer", see_them));
     };
     let run = &claim.petition.run;
     if let Some(other) = named.filter(|named| named != run) {
         let what = format!("run {other} does not wait for an answer; {run} does");
-        return Err(CliError::usage(what, format!("answer that one: `stagecraft approve {run}`")));
+        return Err(CliError::usage(what, format!("answer that one: `stagecraft approve {run}{option}`")));
     }
     if let Some(answer) = answer {
         let what = format!("run {run} has its answer: {} by {}, {:.0}", answer.word.word(), answer.who, answer.time);
-        return Err(CliError::usage(what, format!("if its process is gone: `stagecraft resume {run}`")));
+        return Err(CliError::usage(what, format!("if its process is gone: `stagecraft resume {run}{option}`")));
     }
     if claim.petition.until < Timestamp::now() {
         let what = format!("run {run} has waited until {:.0}, and its time is over", claim.petition.until);
         return Err(CliError::usage(
             what,
-            format!("put it back: `stagecraft undo {run}`; or start anew: `stagecraft deploy`"),
+            format!("put it back: `stagecraft undo {run}{option}`; or start anew: `stagecraft deploy{option}`"),
         ));
     }
     Ok(claim)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::{SignedDuration, Timestamp};
+    use stdlib::{model::RunId, plan::Key};
+
+    use super::waiting;
+    use crate::{
+        cli::CliError,
+        engine::{Answer, Petition, Word},
+        mirror::Claim,
+    };
+
+    fn claim(within: SignedDuration) -> Claim {
+        let since = Timestamp::now();
+        let (run, key) = (RunId::new("0199-a").unwrap(), Key::root().child("approve"));
+        let petition = Petition { run, key, message: "live?".into(), since, until: since + within };
+        Claim::new("ann@desk".into(), "deploy".into(), petition, BTreeMap::new())
+    }
+
+    // spec: gate.approve
+    #[test]
+    fn what_cannot_be_answered_says_what_to_do_in_its_environment() {
+        let hour = SignedDuration::from_hours(1);
+        let answered = Answer { word: Word::Denied, who: "bob@desk".into(), time: Timestamp::now() };
+        let cases = [
+            (None, None, "see them: `stagecraft runs -e staging`"),
+            (Some((claim(hour), None)), Some("a/b"), "see them: `stagecraft runs -e staging`"),
+            (Some((claim(hour), None)), Some("0199-b"), "answer that one: `stagecraft approve 0199-a -e staging`"),
+            (
+                Some((claim(hour), Some(answered))),
+                None,
+                "if its process is gone: `stagecraft resume 0199-a -e staging`",
+            ),
+            (
+                Some((claim(-hour), None)),
+                None,
+                "put it back: `stagecraft undo 0199-a -e staging`; or start anew: `stagecraft deploy -e staging`",
+            ),
+        ];
+        for (found, named, expected) in cases {
+            let Err(CliError::Usage { hint, .. }) = waiting(found, named, " -e staging") else { panic!("{expected}") };
+            assert_eq!(hint.as_deref(), Some(expected));
+        }
+        assert_eq!(waiting(Some((claim(hour), None)), Some("0199-a"), "").unwrap().petition.run.as_str(), "0199-a");
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use stdlib::{
     failure::Failure,
     host::{HostError, LockHolder},
+    model::environment_option,
 };
 
 use super::Global;
@@ -130,7 +131,8 @@ fn locked(environment: &str, holder: Option<&LockHolder>) -> Failure {
         ),
         None => format!("another run holds the lock of {environment}"),
     };
-    Failure::new(message).hint("wait for it with `--wait 10m`, or look at it with `stagecraft runs`")
+    let option = environment_option(environment);
+    Failure::new(message).hint(format!("wait for it with `--wait 10m`, or look at it with `stagecraft runs{option}`"))
 }
 
 fn claimed(environment: &str, claim: &Claim) -> Failure {
@@ -140,8 +142,9 @@ fn claimed(environment: &str, claim: &Claim) -> Failure {
         "{environment} is kept for run {run} ({what} by {who}), which waits for an answer since {since:.0}, until \
          {until:.0}: {message}"
     );
+    let option = environment_option(environment);
     Failure::new(text).hint(format!(
-        "answer it with `stagecraft approve {run}`, with --deny for no; or put it back: `stagecraft undo {run}`"
+        "answer it with `stagecraft approve {run}{option}`, with --deny for no; or put it back: `stagecraft undo {run}{option}`"
     ))
 }
 
@@ -170,4 +173,34 @@ pub fn report(error: &CliError, global: &Global) -> ExitCode {
         _ => crate::report::print_failures(&error.failures()),
     }
     exit.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+    use stdlib::{model::RunId, plan::Key};
+
+    use super::CliError;
+    use crate::{engine::Petition, mirror::Claim};
+
+    // spec: gate.approve
+    #[test]
+    fn who_is_kept_out_is_told_the_way_on_in_this_environment() {
+        let (since, until) = (Timestamp::from_second(0).unwrap(), Timestamp::from_second(60).unwrap());
+        let (run, key) = (RunId::new("0199-a").unwrap(), Key::root().child("approve"));
+        let petition = Petition { run, key, message: "live?".into(), since, until };
+        let claim = Box::new(Claim::new("ann@desk".into(), "deploy".into(), petition, BTreeMap::new()));
+        let hint = |environment: &str| {
+            let error = CliError::Claimed { environment: environment.into(), claim: claim.clone() };
+            error.failures()[0].hint.clone().unwrap()
+        };
+        assert_eq!(
+            hint("staging"),
+            "answer it with `stagecraft approve 0199-a -e staging`, with --deny for no; or put it back: `stagecraft undo \
+             0199-a -e staging`"
+        );
+        assert!(hint("default").contains("`stagecraft approve 0199-a`, with --deny"));
+    }
 }

@@ -5,7 +5,7 @@ use stdlib::{model::HostName, plan::Verdict};
 
 use crate::engine::event::{Emitted, Event, OperationOutcome, Seconds, UndoReason};
 
-use super::{Detail, approval};
+use super::{Detail, approval::Asking};
 
 /// Makes lines of events. The times are in the operator's zone.
 #[derive(Debug, Clone)]
@@ -14,11 +14,12 @@ pub(super) struct Plain {
     detail: Detail,
     /// The longest name of a host.
     width: usize,
+    asking: Asking,
 }
 
 impl Plain {
     pub fn new(zone: TimeZone, detail: Detail) -> Self {
-        Self { zone, detail, width: 0 }
+        Self { zone, detail, width: 0, asking: Asking::default() }
     }
 
     /// The line for an event, if it has one.
@@ -38,6 +39,9 @@ impl Plain {
 
     fn words<'a>(&mut self, event: &'a Event) -> Option<(Option<&'a HostName>, String)> {
         let verbose = self.detail == Detail::Verbose;
+        if let Some(question) = self.asking.question(event) {
+            return Some((None, question));
+        }
         Some(match event {
             Event::RunStarted { run, recipe, environment, hosts, operations, .. } => {
                 self.width = hosts.iter().map(|host| host.as_str().len()).max().unwrap_or(0);
@@ -54,7 +58,6 @@ impl Plain {
                 let why = failure.as_ref().map(|failure| format!(": {}", failure.message)).unwrap_or_default();
                 (host.as_ref(), format!("{title}  {end}{why}"))
             }
-            Event::ApprovalAsked { petition } => (None, approval::asked(petition, approval::place())),
             Event::Decided { verdict, .. } => (None, decided(*verdict)),
             Event::UndoStarted { because } => (None, undo(*because).to_owned()),
             Event::InverseEnded { host, title, failure: None, seconds, .. } => {
@@ -68,6 +71,8 @@ impl Plain {
             | Event::StepEnded { .. }
             | Event::OperationStarted { .. }
             | Event::Progress { .. }
+            // Asked above.
+            | Event::ApprovalAsked { .. }
             | Event::InverseStarted { .. }
             // The summary says it.
             | Event::RunEnded { .. } => return None,

@@ -10,13 +10,14 @@ use jiff::tz::TimeZone;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    Summary, approval,
+    Summary,
+    approval::Asking,
     failure::{print_failures, print_left},
     json,
     plain::Plain,
     terminal::Terminal,
 };
-use crate::engine::{Event, EventReceiver, event::Emitted};
+use crate::engine::{EventReceiver, event::Emitted};
 
 /// Between two looks at the clock of the live picture.
 const REPAINT: Duration = Duration::from_millis(100);
@@ -44,7 +45,8 @@ pub struct Reporter(Kind);
 #[derive(Debug)]
 enum Kind {
     Json,
-    Quiet,
+    /// A run that waits for its reader has to say so.
+    Quiet(Asking),
     Plain(Plain),
     Live(Box<Terminal>),
 }
@@ -54,7 +56,7 @@ impl Reporter {
     pub fn new(format: Format, detail: Detail) -> Self {
         Self(match (format, detail) {
             (Format::Json, _) => Kind::Json,
-            (Format::Human, Detail::Quiet) => Kind::Quiet,
+            (Format::Human, Detail::Quiet) => Kind::Quiet(Asking::default()),
             // The diagnostic log of `-v` would tear a picture apart.
             (Format::Human, Detail::Normal) if can_paint() => Kind::Live(Box::new(Terminal::new())),
             (Format::Human, Detail::Normal | Detail::Verbose) => Kind::Plain(Plain::new(TimeZone::system(), detail)),
@@ -85,10 +87,9 @@ impl Reporter {
     fn take(&mut self, emitted: &Emitted) {
         match &mut self.0 {
             Kind::Json => say(&json::line(emitted)),
-            Kind::Quiet => {
-                // A run that waits for its reader has to say so.
-                if let Event::ApprovalAsked { petition } = &emitted.event {
-                    anstream::eprintln!("{}", approval::asked(petition, approval::place()));
+            Kind::Quiet(asking) => {
+                if let Some(question) = asking.question(&emitted.event) {
+                    anstream::eprintln!("{question}");
                 }
             }
             Kind::Plain(plain) => {
@@ -104,7 +105,7 @@ impl Reporter {
     pub fn end(self, summary: &Summary) {
         match self.0 {
             Kind::Json => say(&summary.json()),
-            Kind::Quiet | Kind::Plain(_) | Kind::Live(_) => {
+            Kind::Quiet(_) | Kind::Plain(_) | Kind::Live(_) => {
                 print_failures(&summary.failures);
                 print_left(&summary.left);
                 anstream::print!("{}", summary.render());

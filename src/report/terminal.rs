@@ -3,7 +3,7 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
-use super::{approval, tree::Tree};
+use super::{approval::Asking, tree::Tree};
 use crate::engine::event::{Emitted, Event};
 
 #[derive(Debug)]
@@ -12,6 +12,7 @@ pub(super) struct Terminal {
     painter: MultiProgress,
     /// One for each line of the picture.
     bars: Vec<ProgressBar>,
+    asking: Asking,
     /// What is typed must not be painted over.
     typing: Typing,
 }
@@ -24,7 +25,13 @@ enum Typing {
 
 impl Terminal {
     pub fn new() -> Self {
-        Self { tree: Tree::default(), painter: MultiProgress::new(), bars: Vec::new(), typing: Typing::Nobody }
+        Self {
+            tree: Tree::default(),
+            painter: MultiProgress::new(),
+            bars: Vec::new(),
+            asking: Asking::default(),
+            typing: Typing::Nobody,
+        }
     }
 
     pub fn take(&mut self, emitted: &Emitted) {
@@ -32,9 +39,9 @@ impl Terminal {
             self.keep(text);
         }
         self.typing = Typing::Nobody;
-        if let Event::ApprovalAsked { petition } = &emitted.event {
+        if let Some(question) = self.asking.question(&emitted.event) {
             self.clear();
-            anstream::eprintln!("{}", approval::asked(petition, approval::place()));
+            anstream::eprintln!("{question}");
             self.typing = Typing::Somebody;
         }
         self.tree.take(emitted);

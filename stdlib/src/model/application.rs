@@ -50,6 +50,15 @@ pub fn compose_project(project: &ProjectName, environment: &EnvironmentName) -> 
     }
 }
 
+/// The option of a command that chooses an environment, with the space before it: ` -e staging`. None is needed for `default`,
+/// which is what the only environment is called where stagecraft.yml has none.
+pub fn environment_option(environment: &str) -> String {
+    match environment {
+        "default" => String::new(),
+        other => format!(" -e {other}"),
+    }
+}
+
 /// One service: what Compose says it is, and what `stagecraft.yml` says of how it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {

@@ -9,7 +9,7 @@ mod topology;
 
 pub use application::{
     Application, Dependency, DependencyCondition, Health, Image, JobTime, Network, NetworkSpec, Rollout, Route,
-    Service, Strategy, Tls, Volume, VolumeSpec, compose_project,
+    Service, Strategy, Tls, Volume, VolumeSpec, compose_project, environment_option,
 };
 pub use duration::Span;
 pub use name::{EnvironmentName, HostName, InvalidName, NetworkName, ProjectName, RunId, ServiceName, VolumeName};
