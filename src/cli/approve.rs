@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use stdlib::model::{RunId, Span, environment_option};
 
-use super::{CliError, Exit, Global, desk, last_line::LastLine, lock, prepare::new_run, project, session::Session};
+use super::{CliError, Exit, Global, desk, home::Home, last_line::LastLine, project};
 use crate::{
     engine::{Answer, Word},
-    mirror::{self, Claim},
+    mirror::Claim,
 };
 
 /// The lock is held only for moments while a run waits for an answer.
@@ -28,31 +28,26 @@ pub struct Args {
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, CliError> {
     let last = LastLine::start(global);
     let word = if args.deny { Word::Denied } else { Word::Approved };
-    let mut project = project::load(global).await?;
-    // The other hosts have no part in it.
-    let home = project.topology.home.clone();
-    project.topology.hosts.retain(|host| host.name == home);
+    let project = project::load(global).await?;
     let option = environment_option(project.topology.environment.as_str());
-    let session = Session::connect(project).await?;
-    let answered = answer(&session, args.run.as_deref(), word, &option).await;
-    session.close().await;
+    let home = Home::connect(project).await?;
+    let answered = answer(&home, args.run.as_deref(), word, &option).await;
+    home.close().await;
     let claim = answered?;
     if !global.quiet && !global.json {
         let run = &claim.petition.run;
         println!("{}: {}", word.word(), claim.petition.message);
         println!("run {run} of {} goes on; if its process is gone: `stagecraft resume {run}{option}`", claim.who);
     }
-    last.print(Exit::Done, None, &session.hosts);
+    last.print(Exit::Done, None, &home.hosts());
     Ok(Exit::Done)
 }
 
-async fn answer(session: &Session, named: Option<&str>, word: Word, option: &str) -> Result<Claim, CliError> {
-    let guard = lock::hold(session, &lock::holder(&new_run(), "approve"), LOCK).await?;
-    let (home, project) = (session.home(), &session.project.compose.project);
+async fn answer(home: &Home, named: Option<&str>, word: Word, option: &str) -> Result<Claim, CliError> {
+    let guard = home.hold("approve", LOCK).await?;
     let written = async {
-        let found = mirror::read_claim(home, project).await?;
-        let claim = waiting(found, named, option)?;
-        mirror::answer(home, project, &claim, &desk::answer(word)).await?;
+        let claim = waiting(home.claim().await?, named, option)?;
+        home.answer(&claim, &desk::answer(word)).await?;
         Ok(claim)
     };
     let written = written.await;

@@ -12,6 +12,7 @@ mod desk;
 mod error;
 mod exec;
 mod execute;
+mod home;
 mod identity;
 mod images;
 mod init;

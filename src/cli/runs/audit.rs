@@ -2,15 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    super::{CliError, Exit, Global, last_line::LastLine, project, table},
-    home::Home,
-};
+use super::super::{CliError, Exit, Global, home::Home, last_line::LastLine, project, table};
 use crate::mirror::{Deed, Line};
 
 pub async fn run(global: &Global) -> Result<Exit, CliError> {
     let last = LastLine::start(global);
-    let home = Home::connect(&project::load(global).await?).await?;
+    let home = Home::connect(project::load(global).await?).await?;
     let lines = home.audit().await;
     home.close().await;
     let lines = lines?;

@@ -10,9 +10,13 @@ use serde_json::{Value, json};
 use stdlib::{failure::Failure, host::Hosts, model::RunId};
 
 use super::{
-    super::{CliError, Exit, Global, last_line::LastLine, project, state, table},
+    super::{
+        CliError, Exit, Global,
+        home::{Home, say_what_is_missing},
+        last_line::LastLine,
+        project, state, table,
+    },
     Reach,
-    home::{Home, say_what_is_missing},
 };
 use crate::{
     config::Project,
@@ -26,7 +30,7 @@ pub async fn run(reach: Reach, global: &Global) -> Result<Exit, CliError> {
     let (runs, hosts) = if reach.local {
         (of_this_machine(&global.directory, global.environment.as_deref())?, Hosts::default())
     } else {
-        of_the_environment(&project::load(global).await?).await?
+        of_the_environment(project::load(global).await?).await?
     };
     if global.json {
         runs.values().rev().for_each(|run| table::say(&format!("{}\n", run.json())));
@@ -85,9 +89,9 @@ fn of_this_machine(project: &Path, environment: Option<&str>) -> Result<Rows, Cl
     Ok(rows)
 }
 
-async fn of_the_environment(project: &Project) -> Result<(Rows, Hosts), CliError> {
-    let environment = project.topology.environment.as_str();
-    let mut rows = of_this_machine(&project.directory, Some(environment))?;
+async fn of_the_environment(project: Project) -> Result<(Rows, Hosts), CliError> {
+    let environment = project.topology.environment.to_string();
+    let mut rows = of_this_machine(&project.directory, Some(&environment))?;
     let home = match Home::connect(project).await {
         Ok(home) => home,
         Err(failure) => {
@@ -95,7 +99,7 @@ async fn of_the_environment(project: &Project) -> Result<(Rows, Hosts), CliError
             return Ok((rows, Hosts::default()));
         }
     };
-    if let Err(failure) = add_what_it_knows(&mut rows, &home, environment).await {
+    if let Err(failure) = add_what_it_knows(&mut rows, &home, &environment).await {
         say_what_is_missing(&failure);
     }
     home.close().await;

@@ -1,7 +1,6 @@
 //! `stagecraft runs`.
 
 mod audit;
-mod home;
 mod list;
 mod record;
 mod report;

@@ -10,9 +10,12 @@ use stdlib::{
 };
 
 use super::{
-    super::{CliError, Global, project, state},
+    super::{
+        CliError, Global,
+        home::{Home, say_what_is_missing},
+        project, state,
+    },
     Reach,
-    home::{Home, say_what_is_missing},
 };
 use crate::{
     engine::{History, Outcome, RunDirectory, parse_plan},
@@ -42,7 +45,7 @@ pub async fn find(named: Option<&str>, reach: Reach, global: &Global) -> Result<
     }
     let project = project::load(global).await?;
     let shelf = Shelf::of(&project.directory, Some(project.topology.environment.as_str()))?;
-    match Home::connect(&project).await {
+    match Home::connect(project).await {
         Ok(home) => {
             let found = with(&home, named, &shelf).await;
             home.close().await;
