@@ -5,7 +5,7 @@ use owo_colors::OwoColorize;
 use stdlib::{
     failure::Failure,
     host::{Hosts, LockGuard, Locked},
-    model::{Release, RunId, Span},
+    model::{HostName, Release, RunId, Span, environment_option},
     release::state,
 };
 
@@ -13,7 +13,7 @@ use super::{CliError, lock, prepare::new_run, session::Session};
 use crate::{
     config::Project,
     engine::Answer,
-    mirror::{self, Bundle, Claim, Line},
+    mirror::{self, Audit, BrokenAudit, Bundle, Claim, Line},
     report::Standing,
 };
 
@@ -33,16 +33,11 @@ impl Home {
     }
 
     pub async fn audit(&self) -> Result<Vec<Line>, Failure> {
-        let audit = mirror::read_audit(self.0.home(), self.compose_project()).await?;
-        audit.lines().map_err(|broken| {
-            Failure::new(format!("{broken}; it is on {}", self.0.home().name()))
-                .on(self.0.home().name())
-                .hint("what stands before it holds; see what this machine knows: `stagecraft runs --local`")
-        })
+        self.0.lines(&mirror::read_audit(self.0.home(), self.compose_project()).await?)
     }
 
-    pub async fn bundle(&self, run: &RunId) -> Result<Option<Bundle>, Failure> {
-        mirror::fetch(self.0.home(), self.compose_project(), run).await
+    pub async fn bundle(&self, lines: &[Line], run: &RunId) -> Result<Option<Bundle>, Failure> {
+        self.0.bundle(lines, run).await
     }
 
     /// Who goes on with what has no end. The lock can only be asked by taking it, so ask only where there is such a run.
@@ -91,6 +86,26 @@ impl Home {
     }
 }
 
+impl Session {
+    /// What the audit says, or where it is broken and what can be done without it.
+    pub fn lines(&self, audit: &Audit) -> Result<Vec<Line>, Failure> {
+        let option = environment_option(self.project.topology.environment.as_str());
+        audit.lines().map_err(|broken| broken_audit(&broken, self.home().name(), &option))
+    }
+
+    /// The newest bundle of a run by these lines of the audit.
+    pub async fn bundle(&self, lines: &[Line], run: &RunId) -> Result<Option<Bundle>, Failure> {
+        mirror::fetch(self.home(), &self.project.compose.project, lines, run).await
+    }
+}
+
+/// A deploy needs only the end of the audit.
+fn broken_audit(broken: &BrokenAudit, home: &HostName, option: &str) -> Failure {
+    Failure::new(format!("{broken}; it is on {home}")).on(home).hint(format!(
+        "see what this machine knows: `stagecraft runs --local{option}`; or start anew: `stagecraft deploy{option}`"
+    ))
+}
+
 /// Which runs go on.
 pub struct Stage {
     holder: Option<String>,
@@ -115,5 +130,24 @@ pub fn say_what_is_missing(failure: &Failure) {
     anstream::eprintln!("{} {}; this is all that this machine knows", "warning:".yellow().bold(), failure.message);
     if let Some(hint) = &failure.hint {
         anstream::eprintln!("  {} {hint}", "next:".bold());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stdlib::model::HostName;
+
+    use super::broken_audit;
+    use crate::mirror::Audit;
+
+    // spec: run.audit
+    #[test]
+    fn a_broken_audit_says_where_it_is_and_what_goes_without_it() {
+        let broken = Audit::new("{}\n".into()).lines().unwrap_err();
+        let failure = broken_audit(&broken, &HostName::new("web-1").unwrap(), " -e staging");
+        assert!(failure.message.starts_with("line 1 of the audit cannot be read: "), "{}", failure.message);
+        assert!(failure.message.ends_with("; it is on web-1"), "{}", failure.message);
+        let hint = "see what this machine knows: `stagecraft runs --local -e staging`; or start anew: `stagecraft deploy -e staging`";
+        assert_eq!(failure.hint.as_deref(), Some(hint));
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     engine::{self, Assume, Heading, History, NotResumed, RunDirectory, parse_plan},
-    mirror::{self, Bundle, Deed},
+    mirror::{Deed, Line},
 };
 
 /// Go on with a run that was cut off, from this or another machine
@@ -88,8 +88,7 @@ async fn carry_out(
     mut reporting: Reporting,
 ) -> Result<Exit, CliError> {
     let kept = Kept { directory: state::directory(&session.project.directory), session };
-    let run = kept.chosen(order.run).await?;
-    let (plan, history) = kept.read(&run).await?;
+    let (run, plan, history) = kept.find(order.run).await?;
     saved::belongs(&plan, &session.project)?;
     engine::may_resume(&run, &plan, &history, order.heading).map_err(|why| refused(&why))?;
     reporting.plan(&plan, &[]).await;
@@ -99,7 +98,8 @@ async fn carry_out(
     let guard = lock::take(session, &run, order.what(), order.how.wait).await?;
     let prepared = async {
         // What was read without the lock may have moved on since.
-        let (directory, history) = kept.take_over(&run).await?;
+        let audit = session.audit().await?;
+        let (directory, history) = kept.take_over(&run, &session.lines(&audit)?).await?;
         engine::may_resume(&run, &plan, &history, order.heading).map_err(|why| refused(&why))?;
         let facts = session.facts().await?;
         still_its_turn(session, &facts, &run, &plan)?;
@@ -110,7 +110,7 @@ async fn carry_out(
         })?;
         let journal = directory.reopen(&history).map_err(anyhow::Error::from)?;
         let ready = Ready { plan, values, identity, log: Vec::new() };
-        Ok((directory, history, journal, ready, session.audit().await?))
+        Ok((directory, history, journal, ready, audit))
     };
     let (directory, history, journal, ready, audit) = match prepared.await {
         Ok(prepared) => prepared,
@@ -160,15 +160,29 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    async fn bundle(&self, run: &RunId) -> Result<Option<Bundle>, CliError> {
-        Ok(mirror::fetch(self.session.home(), &self.session.project.compose.project, run).await?)
+    /// The run that is named, or the newest that this machine or the environment knows, as far as it is known without the lock.
+    async fn find(&self, named: Option<&str>) -> Result<(RunId, Plan, History), CliError> {
+        let named = named.map(RunId::new).transpose();
+        let named = named.map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`"))?;
+        if let Some(run) = &named
+            && let Some((plan, history)) = self.here(run)?
+        {
+            return Ok((run.clone(), plan, history));
+        }
+        let lines = self.session.lines(&self.session.audit().await?)?;
+        let run = match named {
+            Some(run) => run,
+            None => self.newest(&lines)?,
+        };
+        let found = match self.here(&run)? {
+            Some(here) => Some(here),
+            None => self.there(&run, &lines).await?,
+        };
+        let (plan, history) = found.ok_or_else(|| unknown(&run))?;
+        Ok((run, plan, history))
     }
 
-    /// The run that is named, or the newest that this machine or the environment knows.
-    async fn chosen(&self, named: Option<&str>) -> Result<RunId, CliError> {
-        if let Some(name) = named {
-            return RunId::new(name).map_err(|error| CliError::usage(error.to_string(), "see them: `stagecraft runs`"));
-        }
+    fn newest(&self, lines: &[Line]) -> Result<RunId, CliError> {
         let mut here = None;
         for run in RunDirectory::list(&self.directory).map_err(anyhow::Error::from)? {
             let plan = RunDirectory::open(&self.directory, &run).and_then(|directory| directory.plan());
@@ -178,32 +192,30 @@ impl Kept<'_> {
                 break;
             }
         }
-        let lines = self.session.audit().await?.lines().map_err(|broken| {
-            Failure::new(format!("{broken}; it is on {}", self.session.home().name()))
-                .hint("name the run, or start anew: `stagecraft deploy`")
-        })?;
-        let there = lines.into_iter().map(|line| line.run).max();
         // Ids sort by the time they were made.
-        here.max(there).ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))
+        let newest = here.max(lines.iter().map(|line| line.run.clone()).max());
+        newest.ok_or_else(|| CliError::usage("there is no run yet", "start one: `stagecraft deploy`"))
     }
 
-    async fn read(&self, run: &RunId) -> Result<(Plan, History), CliError> {
-        if let Ok(directory) = RunDirectory::open(&self.directory, run) {
-            let plan = directory.plan().map_err(anyhow::Error::from)?;
-            return Ok((plan, directory.history().map_err(anyhow::Error::from)?));
-        }
-        let bundle = self.bundle(run).await?.ok_or_else(|| unknown(run))?;
+    fn here(&self, run: &RunId) -> Result<Option<(Plan, History)>, CliError> {
+        let Ok(directory) = RunDirectory::open(&self.directory, run) else { return Ok(None) };
+        let plan = directory.plan().map_err(anyhow::Error::from)?;
+        Ok(Some((plan, directory.history().map_err(anyhow::Error::from)?)))
+    }
+
+    async fn there(&self, run: &RunId, lines: &[Line]) -> Result<Option<(Plan, History)>, CliError> {
+        let Some(bundle) = self.session.bundle(lines, run).await? else { return Ok(None) };
         let plan = parse_plan(&bundle.plan, "the plan on the home host".as_ref()).map_err(anyhow::Error::from)?;
         let history = History::read(&bundle.journal).map_err(|broken| {
             Failure::new(format!("the journal of run {run} on the home host, {broken}"))
                 .hint("start anew: `stagecraft deploy`")
         })?;
-        Ok((plan, history))
+        Ok(Some((plan, history)))
     }
 
     /// The run's directory, up to date: under the lock.
-    async fn take_over(&self, run: &RunId) -> Result<(RunDirectory, History), CliError> {
-        let bundle = self.bundle(run).await?;
+    async fn take_over(&self, run: &RunId, lines: &[Line]) -> Result<(RunDirectory, History), CliError> {
+        let bundle = self.session.bundle(lines, run).await?;
         let directory = match (RunDirectory::open(&self.directory, run), bundle) {
             (Ok(directory), bundle) => {
                 let here = directory.bytes().map_err(anyhow::Error::from)?;

@@ -38,11 +38,13 @@ pub async fn read_audit(home: &Arc<dyn Host>, compose_project: &str) -> Result<A
     Ok(Audit::new(text))
 }
 
-/// The newest bundle of a run, while it is kept.
-pub async fn fetch(home: &Arc<dyn Host>, compose_project: &str, run: &RunId) -> Result<Option<Bundle>, Failure> {
-    let lines = read_audit(home, compose_project).await?.lines().map_err(|broken| {
-        Failure::new(format!("{broken}; it is on {}", home.name())).hint("start anew: `stagecraft deploy`")
-    })?;
+/// The newest bundle of a run by these lines of the audit, while it is kept.
+pub async fn fetch(
+    home: &Arc<dyn Host>,
+    compose_project: &str,
+    lines: &[Line],
+    run: &RunId,
+) -> Result<Option<Bundle>, Failure> {
     let later = |line: &&Line| line.run == *run;
     let Some(line) = lines.iter().rev().find(later) else { return Ok(None) };
     let mut files = store::read(home.as_ref(), compose_project, Shelf::Runs, &directory(line.slot)).await?;
@@ -50,4 +52,47 @@ pub async fn fetch(home: &Arc<dyn Host>, compose_project: &str, run: &RunId) -> 
     // The slot may have gone to a later run.
     let taken = lines.iter().rev().find(|other| other.slot == line.slot).is_some_and(|other| other.run != *run);
     Ok((!taken).then(|| Bundle { plan, journal: files.remove(JOURNAL).unwrap_or_default() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use stdlib::{
+        host::fake::FakeHost,
+        model::RunId,
+        release::store::{self, Shelf},
+    };
+
+    use super::{AUDIT_FILE, Bundle, fetch, read_audit};
+    use crate::mirror::{Audit, Deed, Line};
+
+    fn line(run: &str, slot: usize) -> Line {
+        let began = Line::new(Deed::Began, RunId::new(run).unwrap(), "ann@desk".into(), "deploy".into());
+        Line { slot, ..began }
+    }
+
+    // spec: run.mirror
+    #[tokio::test]
+    async fn a_bundle_is_found_by_an_audit_that_is_read_once() {
+        let fake = FakeHost::new("web-1");
+        let home = fake.host();
+        let mut audit = Audit::default();
+        for line in [line("0199-a", 0), line("0199-b", 1), line("0199-c", 0)] {
+            audit.append(line);
+        }
+        let files: [(&str, &[u8]); 4] = [
+            (AUDIT_FILE, audit.text().as_bytes()),
+            ("00/plan.json", b"another plan"),
+            ("01/plan.json", b"plan"),
+            ("01/journal.jsonl", b"journal"),
+        ];
+        store::write(&home, "shop", Shelf::Runs, &files).await.unwrap();
+        fake.forget_calls();
+        let lines = read_audit(&home, "shop").await.unwrap().lines().unwrap();
+        let found = fetch(&home, "shop", &lines, &RunId::new("0199-b").unwrap()).await.unwrap();
+        assert_eq!(found, Some(Bundle { plan: b"plan".to_vec(), journal: b"journal".to_vec() }));
+        assert_eq!(fake.calls().len(), 2, "{:?}", fake.calls());
+        // Its slot has gone to a later run.
+        assert_eq!(fetch(&home, "shop", &lines, &RunId::new("0199-a").unwrap()).await.unwrap(), None);
+        assert_eq!(fetch(&home, "shop", &lines, &RunId::new("0199-d").unwrap()).await.unwrap(), None);
+    }
 }

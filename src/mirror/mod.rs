@@ -10,7 +10,7 @@ mod claim;
 mod copy;
 mod tally;
 
-pub use audit::{Audit, Deed, Line};
+pub use audit::{Audit, Broken as BrokenAudit, Deed, Line};
 pub use bundle::{Bundle, fetch, read_audit};
 pub use claim::{Claim, answer, clear, read_claim, write_claim};
 pub use copy::{Copy, Opening};

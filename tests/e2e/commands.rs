@@ -131,6 +131,8 @@ fn runs_are_seen_from_another_machine() {
     crate::lab::ssh(1, &format!("sed -i '2s/deploy/depl0y/' {store}"));
     let broken = stagecraft(app.path(), &["runs", "--audit"]).exits(5).stderr;
     assert!(broken.contains("line 3 of the audit"), "{broken}");
+    let resumed = stagecraft(app.path(), &["resume", "--yes"]).exits(5).stderr;
+    assert_eq!(resumed, broken, "it is told in one way");
     let home_away = stagecraft(app.path(), &["runs"]).exits(0);
     assert!(home_away.stderr.contains("this is all that this machine knows"), "{}", home_away.stderr);
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     engine::{History, Outcome, RunDirectory, parse_plan},
-    mirror::tally,
+    mirror::{Line, tally},
     report::{Standing, Timeline},
 };
 
@@ -61,18 +61,16 @@ pub async fn find(named: Option<&str>, reach: Reach, global: &Global) -> Result<
 }
 
 async fn with(home: &Home, named: Option<RunId>, shelf: &Shelf) -> Result<Record, CliError> {
-    let runs = match home.audit().await {
-        Ok(lines) => tally(&lines),
-        Err(failure) => {
-            say_what_is_missing(&failure);
-            Vec::new()
-        }
-    };
+    let lines = home.audit().await.unwrap_or_else(|failure| {
+        say_what_is_missing(&failure);
+        Vec::new()
+    });
+    let runs = tally(&lines);
     let newest = || shelf.newest().max(runs.first().map(|known| known.run.clone()));
     let run = named.or_else(newest).ok_or_else(none)?;
     let known = runs.iter().find(|known| known.run == run);
     let here = shelf.read(&run)?;
-    let there = if known.is_some() { of_the_home(home, &run).await? } else { None };
+    let there = if known.is_some() { of_the_home(home, &lines, &run).await? } else { None };
     // A run that was taken over by another machine has gone further there; a copy may be behind.
     let (plan, history) = match (here, there) {
         (Some(here), Some(there)) if there.1.entries.len() > here.1.entries.len() => there,
@@ -93,8 +91,8 @@ async fn with(home: &Home, named: Option<RunId>, shelf: &Shelf) -> Result<Record
     Ok(record)
 }
 
-async fn of_the_home(home: &Home, run: &RunId) -> Result<Option<(Plan, History)>, CliError> {
-    let Some(bundle) = home.bundle(run).await? else { return Ok(None) };
+async fn of_the_home(home: &Home, lines: &[Line], run: &RunId) -> Result<Option<(Plan, History)>, CliError> {
+    let Some(bundle) = home.bundle(lines, run).await? else { return Ok(None) };
     let plan = parse_plan(&bundle.plan, "the plan on the home host".as_ref()).map_err(anyhow::Error::from)?;
     let history = History::read(&bundle.journal).map_err(|broken| {
         Failure::new(format!("the journal of run {run} on the home host, {broken}"))
