@@ -36,6 +36,10 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
 
 fn approve(state: &State, cx: &NativeCallContext<'_>, message: &str, options: Map) -> Result<(), Raised> {
     state.refused()?;
+    let handler = state.growing().handlers.last().copied();
+    if let Some(handler) = handler {
+        return Err(state.refuse(in_a_handler(handler), cx.call_position()));
+    }
     if let Some(unknown) = options.keys().find(|key| key.as_str() != "within") {
         return Err(no_option("approve", unknown).into());
     }
@@ -43,4 +47,47 @@ fn approve(state: &State, cx: &NativeCallContext<'_>, message: &str, options: Ma
     let options = options.map_err(|error| Trouble::new(format!("`approve`: {error}")))?;
     let planned = Approve::new(message.to_owned(), &options).plan(&mut state.grow().scope);
     planned.map_err(|error| state.refuse(of_scope_error(&error), cx.call_position()))
+}
+
+fn in_a_handler(handler: &str) -> Trouble {
+    Trouble::new(format!(
+        "`approve` stands in `{handler}`, which runs also when the run has failed; the lock is let go while a person is asked, and \
+         hosts that are half changed would stand open to others"
+    ))
+    .help("ask before, or in the body of the `guard` or `step`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{planned, refused};
+
+    // spec: gate.approve
+    #[test]
+    fn nobody_is_asked_while_hosts_are_half_changed() {
+        let body = r#"|| lab::touch(hosts("web-1"))"#;
+        let question = r#"approve("go on?")"#;
+        let cases = [
+            (format!("guard({body}, #{{ on_failure: ||\n {question} }});"), "on_failure"),
+            (format!("step(\"s\", #{{ always: ||\n {question} }}, {body});"), "always"),
+            (
+                format!("guard({body}, #{{ on_failure: || step(\"s\", || choice(||\n {question}, #{{}})) }});"),
+                "on_failure",
+            ),
+            // Whether the body has anything to do depends on the hosts.
+            (format!("guard(|| (), #{{ always: ||\n {question} }});"), "always"),
+            (format!("guard({body}, #{{ always: || try {{\n {question} }} catch {{ }} }});"), "always"),
+        ];
+        for (source, handler) in cases {
+            let (message, help) = refused(&source);
+            assert!(message.starts_with(&format!("recipes/own.rhai:2: `approve` stands in `{handler}`")), "{message}");
+            assert_eq!(help.as_deref(), Some("ask before, or in the body of the `guard` or `step`"));
+        }
+        // Once a handler is written the way is free again, also where a script has caught its error.
+        let source = format!(
+            "guard(|| {question}, #{{ always: {body} }}); try {{ guard({body}, #{{ on_failure: || throw 1 }}); }} catch {{ }} \
+             {question};"
+        );
+        let outline = planned(&source);
+        assert_eq!(outline.matches("/approve").count(), 2, "{outline}");
+    }
 }

@@ -44,6 +44,8 @@ pub struct Growing {
     pub log: Vec<String>,
     /// The policies of the open steps, the innermost last.
     pub policies: Vec<Policy>,
+    /// The open handlers, which run although the run stops: `on_failure` or `always`, the innermost last.
+    pub handlers: Vec<&'static str>,
     /// A refusal that a script's `try` may have caught: the plan is half made, so the evaluation fails all the same.
     refused: Option<(Trouble, Position)>,
 }
@@ -63,6 +65,7 @@ impl State {
             reads: Vec::new(),
             log: Vec::new(),
             policies: vec![Policy::default()],
+            handlers: Vec::new(),
             refused: None,
         });
         Self { inputs, hosts, args, runtime, deadline, growing }

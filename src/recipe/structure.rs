@@ -188,8 +188,14 @@ fn guarded(state: &State, cx: &NativeCallContext<'_>, body: &FnPtr, closures: &C
             let part =
                 |name: &str, body: &FnPtr| inside(state, |scope| scope.open_sequence(name), || run(cx, body, ()));
             part(BODY, body)?;
-            closures.on_failure.iter().try_for_each(|closure| part(ON_FAILURE, closure))?;
-            closures.always.iter().try_for_each(|closure| part(ALWAYS, closure))?;
+            let handler = |name: &str, option: &'static str, body: &FnPtr| {
+                state.grow().handlers.push(option);
+                let done = part(name, body);
+                state.grow().handlers.pop();
+                done
+            };
+            closures.on_failure.iter().try_for_each(|closure| handler(ON_FAILURE, "on_failure", closure))?;
+            closures.always.iter().try_for_each(|closure| handler(ALWAYS, "always", closure))?;
             wrap(&mut state.grow().scope);
             Ok(())
         },

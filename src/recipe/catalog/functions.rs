@@ -245,7 +245,8 @@ pub fn gates() -> Vec<Callable> {
             "Asks a person whether the run goes on: at its terminal, and from anywhere with `stagecraft approve`. Denied it \
              fails, and without an answer it is inconclusive; as the gate of a `choice` these are answers.\n\nWhile it waits the \
              environment's lock is let go, and other runs are kept out. When a host has changed meanwhile it is \
-             inconclusive. Nothing can run beside it. `deploy --approve` approves beforehand; `--yes` does not.",
+             inconclusive. Nothing can run beside it, and it cannot stand in `on_failure` or `always`: those run also when the run \
+             has failed, and hosts that are half changed would stand open to others. `deploy --approve` approves beforehand; `--yes` does not.",
             &[needed("message", "text"), optional(OPTIONS, "map")],
             vec![option("within", "duration", "\"1h\"", "How long an answer may take.")],
         ),
