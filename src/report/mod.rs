@@ -23,5 +23,5 @@ pub use json::line as event_json;
 pub use plan::{print_plan, render_plan};
 pub use reporter::{Detail, Format, Reporter};
 pub use summary::Summary;
-pub use timeline::{Standing, Timeline, VERSION as TIMELINE_VERSION, render_timeline};
+pub use timeline::{Clock, Standing, Timeline, VERSION as TIMELINE_VERSION, render_timeline};
 pub use trace::{export, is_wanted};

@@ -22,7 +22,7 @@ use crate::{
     config::Project,
     engine::{Outcome, RunDirectory, Seconds},
     mirror::{Tally, tally},
-    report::Standing,
+    report::{Clock, Standing},
 };
 
 pub async fn run(reach: Reach, global: &Global) -> Result<Exit, CliError> {
@@ -54,6 +54,9 @@ struct Row {
     release: Option<String>,
     began: Option<Timestamp>,
     ended: Option<(Timestamp, Outcome)>,
+    /// How many processes have had it, one after the other, and how long, where that is known.
+    processes: usize,
+    took: Option<Seconds>,
     /// How it stands when it has no end.
     open: Standing,
     /// On this machine.
@@ -73,6 +76,7 @@ fn of_this_machine(project: &Path, environment: Option<&str>) -> Result<Rows, Cl
             continue;
         }
         let history = directory.history().map_err(anyhow::Error::from)?;
+        let clock = Clock::of(&history);
         let row = Row {
             run: run.clone(),
             who: plan.release.as_ref().map(|release| release.author.clone()),
@@ -81,6 +85,8 @@ fn of_this_machine(project: &Path, environment: Option<&str>) -> Result<Rows, Cl
             release: plan.release.map(|release| release.id.to_string()),
             began: history.began(),
             ended: history.ended(),
+            processes: clock.processes(),
+            took: history.ended().map(|(ended, _)| clock.at(ended)),
             open: Standing::NotEnded,
             directory: Some(directory.path().to_owned()),
         };
@@ -121,10 +127,14 @@ async fn add_what_it_knows(rows: &mut Rows, home: &Home, environment: &str) -> R
     Ok(())
 }
 
-/// The audit knows who; of two ends the later one holds.
+/// The audit knows who; of two ends the later one holds. The journal knows better how long it took, where no other machine has
+/// gone on with the run.
 fn merge(rows: &mut Rows, known: Tally, environment: &str) {
     let here = rows.remove(&known.run);
+    let whole = here.as_ref().filter(|row| row.processes == known.processes);
     let row = Row {
+        processes: known.processes,
+        took: whole.and_then(|row| row.took).or(known.took),
         ended: later(known.ended, here.as_ref().and_then(|row| row.ended)),
         run: known.run.clone(),
         who: Some(known.who),
@@ -148,8 +158,7 @@ impl Row {
     }
 
     fn took(&self) -> Option<Seconds> {
-        let (ended, _) = self.ended?;
-        Some(Seconds(ended.duration_since(self.began?).try_into().unwrap_or_default()))
+        self.took.filter(|_| self.ended.is_some())
     }
 
     fn cells(&self) -> Vec<String> {
@@ -172,5 +181,65 @@ impl Row {
             "who": self.who, "release": self.release, "began": self.began.map(table::time), "seconds": self.took(),
             "outcome": self.standing(), "directory": self.directory,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::Duration};
+
+    use jiff::Timestamp;
+    use stdlib::model::RunId;
+
+    use super::{Row, Rows, merge};
+    use crate::{
+        engine::{Outcome, Seconds},
+        mirror::{Deed, Line, tally},
+        report::Standing,
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn audit(deeds: Vec<(i64, Deed)>) -> Vec<Line> {
+        let line = |deed| Line::new(deed, RunId::new("0199-a").unwrap(), "ann@desk".into(), "deploy".into());
+        deeds.into_iter().map(|(second, deed)| Line { time: at(second), ..line(deed) }).collect()
+    }
+
+    /// How long a run took by the audit, of which this machine knows that `processes` had it for 9 s and it ended after `ended`.
+    fn took(lines: &[Line], processes: usize, ended: Option<i64>) -> Option<u64> {
+        let run = RunId::new("0199-a").unwrap();
+        let here = Row {
+            run: run.clone(),
+            who: None,
+            what: "deploy".into(),
+            environment: "staging".into(),
+            release: None,
+            began: Some(at(0)),
+            ended: ended.map(|ended| (at(ended), Outcome::Left)),
+            processes,
+            took: ended.map(|_| Seconds(Duration::from_secs(9))),
+            open: Standing::NotEnded,
+            directory: Some(PathBuf::from("/here")),
+        };
+        let mut rows = Rows::from([(run.clone(), here)]);
+        for known in tally(lines) {
+            merge(&mut rows, known, "staging");
+        }
+        rows[&run].took().map(|took| took.0.as_secs())
+    }
+
+    // spec: runs.list
+    #[test]
+    fn a_run_took_as_long_as_it_was_under_way() {
+        let end = || Deed::Ended { outcome: Outcome::Left };
+        let cut_off = audit(vec![(0, Deed::Began), (1000, Deed::Resumed), (1004, end())]);
+        assert_eq!(took(&cut_off, 2, Some(1004)), Some(9), "the journal knows when it was cut off");
+        assert_eq!(took(&cut_off, 1, None), None, "another machine has gone on with it");
+        let undone = audit(vec![(0, Deed::Began), (5, end()), (1000, Deed::Undone), (1001, end())]);
+        assert_eq!(took(&undone, 1, Some(5)), Some(6));
+        let open = audit(vec![(0, Deed::Began)]);
+        assert_eq!(took(&open, 1, None), None);
     }
 }
