@@ -19,6 +19,7 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
     let own = Rc::clone(state);
     engine.register_fn("wait", move |cx: NativeCallContext<'_>, duration: &str| -> Result<(), Raised> {
         own.refused()?;
+        own.may_append("wait").map_err(|trouble| own.refuse(trouble, cx.call_position()))?;
         let parsed = duration.parse::<Span>();
         let duration = parsed.map_err(|why| own.refuse(Trouble::new(format!("`wait`: {why}")), cx.call_position()))?;
         Wait { duration }.plan(&mut own.grow().scope);
@@ -36,6 +37,7 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
 
 fn approve(state: &State, cx: &NativeCallContext<'_>, message: &str, options: Map) -> Result<(), Raised> {
     state.refused()?;
+    state.may_append("approve").map_err(|trouble| state.refuse(trouble, cx.call_position()))?;
     if let Some(unknown) = options.keys().find(|key| key.as_str() != "within") {
         return Err(no_option("approve", unknown).into());
     }

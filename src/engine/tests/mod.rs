@@ -3,5 +3,6 @@
 mod approvals;
 mod courses;
 mod formats;
+mod laters;
 mod properties;
 mod world;

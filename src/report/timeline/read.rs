@@ -19,6 +19,8 @@ use crate::{
 impl Timeline {
     /// A run by its plan and journal. `who` began it; `open` is how it stands when the journal has no end.
     pub fn new(run: RunId, who: Option<String>, plan: &Plan, history: &History, open: Standing) -> Self {
+        // What does not fit the plan is not resumed; what can be told of it is told.
+        let _ = history.fill(&plan.root);
         let told = Told::of(history);
         let clock = told.clock.clone();
         let last = history.entries.last().map(|recorded| recorded.time);
@@ -153,6 +155,14 @@ impl Told {
             Node::Operation(planned) => vec![Part::Operation(self.deed(planned, self.forward.get(&planned.key)))],
             Node::Sequence { key, nodes } => self.named(key, Order::InTurn, nodes),
             Node::Parallel { key, nodes } => self.named(key, Order::AtOnce, nodes),
+            Node::Later { key, ask, decided } => {
+                let parts = std::iter::once(ask.as_ref()).chain(decided.get()).flat_map(|node| self.unnamed(key, node));
+                vec![Part::Step(self.step(key.clone(), Order::InTurn, parts.collect()))]
+            }
+            Node::Leftover { key, decided, .. } => {
+                let parts = decided.get().into_iter().flat_map(|node| self.parts(node));
+                vec![Part::Step(self.step(key.clone(), Order::InTurn, parts.collect()))]
+            }
             Node::Guard { key, body, on_failure, always } => {
                 let mut parts = self.parts(body);
                 let handlers = [("on failure", on_failure), ("always", always)];
@@ -170,6 +180,14 @@ impl Told {
                 parts.extend(told.filter(|step| step.mark != Mark::Waiting).map(Part::Step));
                 parts
             }
+        }
+    }
+
+    /// What is inside, without a step of the name that the step around it has already.
+    fn unnamed(&self, around: &Key, node: &Node) -> Vec<Part> {
+        match node {
+            Node::Sequence { key, nodes } if key == around => nodes.iter().flat_map(|node| self.parts(node)).collect(),
+            _ => self.parts(node),
         }
     }
 
