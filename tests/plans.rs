@@ -5,6 +5,8 @@
 mod crashes;
 #[path = "../benches/haproxy/mod.rs"]
 mod haproxy;
+#[path = "plans/meanwhile.rs"]
+mod meanwhile;
 #[path = "../benches/shop/mod.rs"]
 mod shop;
 

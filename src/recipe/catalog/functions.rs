@@ -250,7 +250,7 @@ pub fn gates() -> Vec<Callable> {
              is copied when `later` is called: texts, numbers, lists, maps, hosts, services, images, applications.\n\n\
              A `fail` or a mistake in it fails the run, which then goes back. It cannot call `release::commit` or \
              `release::restore`: which release goes live is decided when the plan is made. What it retires is removed behind the \
-             recipe's `release::commit`. Of the operations before it, those that stay until the commit are there still.",
+             recipe's `release::commit`.",
             &[needed("name", "text"), needed("body", "closure with one parameter")],
             vec![],
         ),
