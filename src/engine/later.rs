@@ -6,6 +6,7 @@ use stdlib::{
     failure::Failure,
     later::{Decided, Later, Ran},
     model::Span,
+    operation::Operation as _,
     plan::{Key, Node, Open, Planned},
 };
 use tokio::time::timeout;
@@ -84,7 +85,7 @@ impl Run {
             host: planned.host.clone(),
             output: self.ledger.output(&planned.key),
         };
-        self.plan.root.operations().map(ran).collect()
+        self.plan.root.operations().filter(|planned| planned.kind != Later::KIND).map(ran).collect()
     }
 
     /// Makes what was decided a part of the plan. All of it is decoded before anything of it begins.

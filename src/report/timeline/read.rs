@@ -3,10 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 use stdlib::{
     failure::Failure,
+    later::{Decided, Later},
     model::RunId,
+    operation::Operation as _,
     plan::{Key, Node, Plan, Planned},
 };
 
@@ -211,7 +214,7 @@ impl Told {
             effect: planned.effect,
             mark: word.map_or(Mark::Waiting, |word| word.mark),
             spell: word.map(|word| Spell::new(word.began, word.ended, &self.clock)),
-            output: word.map(|word| word.output.clone()).unwrap_or_default(),
+            output: word.map(|word| returned(planned, &word.output)).unwrap_or_default(),
             failure: word.and_then(|word| word.failure.clone()),
         }
     }
@@ -225,6 +228,18 @@ impl Told {
         let name = numbered(key.name());
         Step { key, name, order, mark: mark(&parts), spell, parts }
     }
+}
+
+/// What an operation has returned; of a decision how much was decided, since what follows is shown in its place.
+fn returned(planned: &Planned, output: &Value) -> Value {
+    let decided = (planned.kind == Later::KIND).then(|| Decided::deserialize(output).ok()).flatten();
+    decided.map_or_else(
+        || output.clone(),
+        |decided| {
+            let operations = decided.node.operations().count();
+            json!({ "operations": operations, "changes": decided.changes, "reads": decided.reads })
+        },
+    )
 }
 
 /// As bad as the worst of its parts; one that was begun and not ended has been stopped.
