@@ -148,7 +148,7 @@ fn what_a_url_answers_decides() {
     assert_eq!(arm(), "failed");
 }
 
-/// The rollout, if the hosts want it. `then` comes behind it, decided as well.
+/// The rollout, phase by phase, if the hosts want it. `then` comes behind it, decided as well.
 fn deciding(app: &App, then: &str) {
     let rollout = "for service in app.services.in_order() {\n    if service.is_job {\n        compose::run_job(service);\n    } \
                    else {\n        rollout::replace(service);\n    }\n}\n";
@@ -161,7 +161,7 @@ fn deciding(app: &App, then: &str) {
              let wanted = results[\"measure\"].filter(|r| r.output.stdout == \"go\");\n    \
              log(`${{wanted.len()}} of ${{results[\"measure\"].len()}} want it`);\n    \
              if wanted.is_empty() {{ fail(\"no host wants it\"); }}\n    \
-             rollout::replace(web);\n    {then}\n}});\n"
+             rollout::start(web);\n    rollout::ready(web);\n    ingress::switch(web);\n    rollout::retire(web);\n    {then}\n}});\n"
     );
     app.write("recipes/deploy.rhai", &recipe.replace(rollout, &measured));
 }
@@ -182,7 +182,10 @@ fn what_has_run_decides_what_comes_next() {
     app.version("v2");
     want("go");
     let shown = stagecraft(app.path(), &["plan"]).exits(0).stdout;
-    assert!(shown.contains("roll: by its closure, which may call rollout::replace"), "{shown}");
+    assert!(
+        shown.contains("roll: by its closure, which may call ingress::switch, rollout::ready, rollout::retire"),
+        "{shown}"
+    );
     let ran = stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
     assert!(ran.stderr.contains("2 of 2 want it") && ran.stderr.contains("roll, decided: "), "{}", ran.stderr);
     live("v2");
