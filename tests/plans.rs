@@ -5,6 +5,8 @@
 mod crashes;
 #[path = "../benches/haproxy/mod.rs"]
 mod haproxy;
+#[path = "plans/meanwhile.rs"]
+mod meanwhile;
 #[path = "../benches/shop/mod.rs"]
 mod shop;
 
@@ -171,6 +173,7 @@ fn add(lines: &mut Vec<String>, node: &Node, depth: usize) {
         Node::Sequence { key, .. } => format!("{indent}in order {key}"),
         Node::Parallel { key, .. } => format!("{indent}at once {key}"),
         Node::Choice { key, .. } => format!("{indent}chosen {key}"),
+        Node::Later { key, .. } | Node::Leftover { key, .. } => format!("{indent}decided later {key}"),
         Node::Guard { key, .. } => format!("{indent}guarded {key}"),
     });
     node.children().into_iter().for_each(|child| add(lines, child, depth + 1));

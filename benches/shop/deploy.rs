@@ -55,6 +55,7 @@ impl Shop {
             release: evaluated.release,
             changes: evaluated.changes,
             root: evaluated.root,
+            script: evaluated.script,
         })
     }
 
@@ -93,6 +94,7 @@ impl Shop {
             lock: None,
             journal,
             desk: None,
+            decider: None,
             mirror: None,
             assume: None,
             limit: engine::HOSTS_AT_ONCE,

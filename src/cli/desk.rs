@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{lock, prepare::author, session::Session};
+use super::{decider::gather, lock, prepare::author, session::Session};
 use crate::{
     engine::{Answer, Desk, Meanwhile, Petition, Reply, Word},
     mirror::{self, Claim},
@@ -64,12 +64,7 @@ impl Counter {
     }
 
     async fn fingerprints(&self) -> Result<std::collections::BTreeMap<HostName, String>, Failure> {
-        let facts = facts::gather(&self.hosts, &self.compose_project).await;
-        let facts = facts.map_err(|errors| {
-            let first = errors.into_iter().next();
-            first.map_or_else(|| Failure::new("the hosts do not answer"), Failure::from)
-        })?;
-        Ok(facts::fingerprint(&facts))
+        Ok(facts::fingerprint(&gather(&self.hosts, &self.compose_project).await?))
     }
 
     /// The answer that comes by the store.

@@ -7,6 +7,7 @@ mod check;
 mod commit;
 mod completions;
 mod confirm;
+mod decider;
 mod deploy;
 mod desk;
 mod error;

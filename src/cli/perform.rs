@@ -11,6 +11,7 @@ use stdlib::{
 
 use super::{
     CliError, Exit, cancel,
+    decider::Evaluator,
     desk::{Approval, Counter},
     prepare::{Ready, author},
     reporting::Reporting,
@@ -52,7 +53,7 @@ pub async fn perform(session: &Session, performance: Performance, reporting: Rep
     let journal = directory.journal().map_err(anyhow::Error::from)?;
     let execution = performance.execution(session, &directory, journal, Deed::Began, &reporting).await?;
     let plan = Arc::clone(&execution.plan);
-    let ended = engine::execute(execution).await;
+    let ended = Box::pin(engine::execute(execution)).await;
     let exit = finish(session, &plan, run.clone(), Some(ended), reporting).await;
     trace::send(&run, &plan, &directory).await;
     Ok(exit)
@@ -85,9 +86,11 @@ impl Performance {
                 return Err(failure.into());
             }
         };
+        let plan = Arc::new(plan);
+        let decider = Evaluator::new(session, &plan, &self.run, reporting.events());
         Ok(Execution {
             release: plan.release.clone().map(Arc::new),
-            plan: Arc::new(plan),
+            plan,
             hosts: session.hosts.clone(),
             source: Some(self.source),
             run: self.run,
@@ -97,6 +100,7 @@ impl Performance {
             journal,
             mirror: Some(Box::new(mirror)),
             desk: Some(Box::new(desk)),
+            decider: Some(Box::new(decider)),
             assume: self.assume,
             limit: self.limit,
             timing: Timing::default(),

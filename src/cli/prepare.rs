@@ -118,6 +118,7 @@ pub async fn plan(session: &Session, images: &Images, request: &Request, run: &R
         release: evaluated.release,
         changes: evaluated.changes,
         root: evaluated.root,
+        script: evaluated.script,
     };
     Ok(Ready { plan, values, identity, log: evaluated.log })
 }

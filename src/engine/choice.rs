@@ -1,6 +1,9 @@
 //! Choices: what a gate has answered, and the arm that follows.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,30 +42,35 @@ impl Ruling {
 
 /// The operations that are gates, with the verdicts that have an arm.
 #[derive(Debug, Default)]
-pub(super) struct Gates(HashMap<Key, HashSet<Verdict>>);
+pub(super) struct Gates(Mutex<HashMap<Key, HashSet<Verdict>>>);
 
 impl Gates {
     pub fn of(root: &Node) -> Self {
-        let mut gates = Self::default();
+        let gates = Self::default();
         gates.add(root);
         gates
     }
 
-    fn add(&mut self, node: &Node) {
+    /// Those below this node too.
+    pub fn add(&self, node: &Node) {
         if let Node::Choice { gate, arms, .. } = node {
             let verdicts: HashSet<Verdict> = arms.iter().map(|(verdict, _)| verdict).collect();
-            self.0.extend(gate.operations().map(|planned| (planned.key.clone(), verdicts.clone())));
+            self.lock().extend(gate.operations().map(|planned| (planned.key.clone(), verdicts.clone())));
         }
         node.children().into_iter().for_each(|child| self.add(child));
     }
 
     pub fn has(&self, key: &Key) -> bool {
-        self.0.contains_key(key)
+        self.lock().contains_key(key)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, HashSet<Verdict>>> {
+        self.0.lock().expect("nothing panics while it holds the gates")
     }
 
     /// What the answer of a gate is, or its failure when there is no arm for it. An operation that is no gate is as it is.
     pub fn rule(&self, key: &Key, ended: Result<Value, Failure>) -> Result<Value, Failure> {
-        let Some(arms) = self.0.get(key) else { return ended };
+        let Some(arms) = self.lock().get(key).cloned() else { return ended };
         let ruling = match ended {
             Ok(output) => Ruling::passed(output),
             Err(failure) => Ruling::of(failure),

@@ -41,8 +41,8 @@ fn finish(plan: &Plan) -> String {
 fn ordinary<'a>(node: &'a Node, ledger: &Ledger) -> Vec<&'a Planned> {
     match node {
         Node::Operation(planned) => vec![planned],
-        Node::Sequence { nodes, .. } | Node::Parallel { nodes, .. } => {
-            nodes.iter().flat_map(|node| ordinary(node, ledger)).collect()
+        Node::Sequence { .. } | Node::Parallel { .. } | Node::Later { .. } | Node::Leftover { .. } => {
+            node.children().into_iter().flat_map(|node| ordinary(node, ledger)).collect()
         }
         Node::Guard { body, always, .. } => {
             [Some(body), always.as_ref()].into_iter().flatten().flat_map(|node| ordinary(node, ledger)).collect()

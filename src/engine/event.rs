@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use stdlib::{
     failure::Failure,
     model::{EnvironmentName, HostName, ProjectName, RunId},
-    plan::{Key, Verdict},
+    plan::{Change, Key, Verdict},
 };
 use tokio::sync::mpsc;
 
@@ -76,6 +76,13 @@ pub enum Event {
     Decided {
         key: Key,
         verdict: Verdict,
+    },
+    /// A `later` has decided what comes next.
+    Planned {
+        key: Key,
+        name: String,
+        operations: usize,
+        changes: Vec<Change>,
     },
     /// The run goes backwards from here.
     UndoStarted {

@@ -2,7 +2,7 @@
 
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, join_all},
+    future::{BoxFuture, join_all, ready},
 };
 use stdlib::plan::{Key, Node};
 use tokio::time::Instant;
@@ -31,6 +31,11 @@ impl Run {
             Node::Sequence { nodes, .. } => self.step(node, way, self.in_order(nodes, way)).boxed(),
             Node::Parallel { nodes, .. } => self.step(node, way, self.at_once(nodes, way)).boxed(),
             Node::Choice { key, gate, arms } => self.choose(key, gate, arms, way).boxed(),
+            Node::Later { ask, decided, .. } => self.go_into(ask, decided, way).boxed(),
+            Node::Leftover { decided, .. } => match decided.get() {
+                Some(node) => self.walk(node, way),
+                None => ready(Walked::Done).boxed(),
+            },
             Node::Guard { body, on_failure, always, .. } => {
                 self.guard(body, on_failure.as_deref(), always.as_deref(), way).boxed()
             }

@@ -89,7 +89,11 @@ impl Ledger {
             Node::Choice { gate, arms, .. } => {
                 [Some(gate.as_ref()), self.arm(gate, arms)].into_iter().flatten().for_each(|node| self.doubt(node));
             }
-            Node::Sequence { .. } | Node::Parallel { .. } | Node::Guard { .. } => {
+            Node::Sequence { .. }
+            | Node::Parallel { .. }
+            | Node::Guard { .. }
+            | Node::Later { .. }
+            | Node::Leftover { .. } => {
                 node.children().into_iter().for_each(|child| self.doubt(child));
             }
         }

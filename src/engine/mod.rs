@@ -12,6 +12,7 @@ pub mod event;
 mod forward;
 mod gate;
 pub mod journal;
+mod later;
 mod ledger;
 mod mirror;
 mod outcome;
@@ -36,7 +37,7 @@ use stdlib::{
     image::Source,
     model::{HostName, Identity, Release, RunId, Values},
     operation::{AnyOperation, DecodeError},
-    plan::{Effect, Key, Plan, Planned},
+    plan::{Effect, Key, Node, Plan, Planned},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +55,7 @@ pub use approval::{Answer, Desk, Meanwhile, Petition, Reply, Word};
 pub use directory::{RunDirectory, RunError, parse_plan};
 pub use event::{Event, EventReceiver, EventSender, Seconds, StepOutcome, channel};
 pub use journal::{Entry, History, Journal};
+pub use later::Decider;
 pub use mirror::Mirror;
 pub use outcome::{Ended, Left, Outcome};
 pub use run::Timing;
@@ -86,6 +88,8 @@ pub struct Execution {
     pub mirror: Option<Box<dyn Mirror>>,
     /// Where a person is asked.
     pub desk: Option<Box<dyn Desk>>,
+    /// Evaluates what the plan leaves open.
+    pub decider: Option<Box<dyn Decider>>,
     /// What a person has said of operations that cannot tell whether they have happened.
     pub assume: Option<Assume>,
     /// Hosts that are busy at once; see [`HOSTS_AT_ONCE`].
@@ -190,7 +194,8 @@ async fn drive(execution: Execution, history: &History, heading: Heading) -> End
     let began = Instant::now();
     let events = execution.events.clone();
     events.send(started(&execution));
-    let ended = match decode_all(&execution.plan, &execution.decode) {
+    let root = &execution.plan.root;
+    let ended = match history.fill(root).and_then(|()| decode_all(root, &execution.decode)) {
         Ok(operations) => {
             let mut run = assemble(execution, operations, history);
             let passage = run.through(history, heading).await;
@@ -241,9 +246,9 @@ fn started(execution: &Execution) -> Event {
 }
 
 /// Decodes every operation before the first begins: a plan with one that is not known changes nothing.
-fn decode_all(plan: &Plan, decode: &Decode) -> Result<HashMap<Key, Arc<dyn AnyOperation>>, Failure> {
+fn decode_all(root: &Node, decode: &Decode) -> Result<HashMap<Key, Arc<dyn AnyOperation>>, Failure> {
     let mut operations = HashMap::new();
-    for planned in plan.root.operations() {
+    for planned in root.operations() {
         let operation = decode(planned).map_err(|error| Failure::new(error.to_string()).hint(PLAN_AGAIN))?;
         if operations.insert(planned.key.clone(), Arc::from(operation)).is_some() {
             return Err(Failure::new(format!("{}: the plan has this key twice", planned.key)).hint(PLAN_AGAIN));
@@ -257,7 +262,8 @@ const PLAN_AGAIN: &str = "plan again with this Stagecraft";
 fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>>, history: &History) -> Run {
     let run = Run {
         id: execution.run,
-        operations,
+        operations: Mutex::new(operations),
+        decode: execution.decode,
         surroundings: Surroundings {
             hosts: execution.hosts,
             source: execution.source,
@@ -269,6 +275,7 @@ fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>
         journal: execution.journal,
         mirror: execution.mirror,
         desk: execution.desk,
+        decider: execution.decider,
         assume: Mutex::new(execution.assume),
         course: Course::new(execution.cancel, execution.lock),
         gate: Gate::new(execution.limit),
@@ -369,7 +376,7 @@ impl Run {
             // What cannot be written any more is among the failures; the run has ended all the same.
             let _ = self.commit(Entry::End { outcome }).await;
         }
-        let asks = || self.operations.values().any(|operation| operation.approval().is_some());
+        let asks = || self.operations().values().any(|operation| operation.approval().is_some());
         if !self.course.is_cut() && asks() {
             self.withdraw().await;
         }

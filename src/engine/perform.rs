@@ -1,6 +1,6 @@
 //! One operation on the way forward: journal, deadline, retries, and what to make of a lost connection.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -163,11 +163,15 @@ impl Run {
     /// One try. What is harmless to leave half done is let go when the run stops; anything else is seen to its end,
     /// since nobody could tell what an abandoned request still does to a host.
     async fn attempt(&self, planned: &Planned, way: Way) -> Attempt {
-        if let Some(approve) = self.operation(planned).approval() {
+        let operation = self.operation(planned);
+        if let Some(approve) = operation.approval() {
             return self.ask_a_person(planned, approve, way).await;
         }
+        if let Some(later) = operation.later() {
+            return self.decide(planned, later, way).await;
+        }
         let deadline = planned.policy.timeout.map_or(self.timing.operation, Span::duration);
-        let (operation, cx) = (Arc::clone(self.operation(planned)), self.context(planned));
+        let cx = self.context(planned);
         let span = info_span!("operation", run = %self.id, key = %planned.key, host = planned.host.as_ref().map(tracing::field::display));
         // A task of its own, so that a panic is this operation's failure and not the end of the engine.
         let running = tokio::spawn(async move { AnyOperation::run(operation.as_ref(), &cx).await }.instrument(span));
@@ -236,16 +240,15 @@ impl Run {
         match attempt {
             Attempt::Done(output) => {
                 let ok = Entry::Ok { key, output: output.clone() };
-                let failure = if self.gates.has(&planned.key) {
-                    // A verdict is known before anything follows from it.
-                    if self.commit(ok).await.is_err() {
-                        return Walked::Stopped;
-                    }
-                    serde_json::from_value::<Ruling>(output.clone()).ok().and_then(|ruling| ruling.failure)
-                } else {
+                let is_gate = self.gates.has(&planned.key);
+                if !is_gate && self.operation(planned).later().is_none() {
                     self.journal.note(ok);
-                    None
-                };
+                } else if self.commit(ok).await.is_err() {
+                    // A verdict or decision is known before anything follows from it.
+                    return Walked::Stopped;
+                }
+                let ruling = || serde_json::from_value::<Ruling>(output.clone()).ok();
+                let failure = is_gate.then(ruling).flatten().and_then(|ruling| ruling.failure);
                 self.ledger.set(&planned.key, State::Done(output));
                 self.course.passed(planned);
                 self.say_ended(planned, OperationOutcome::Ok, failure, began);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use stdlib::{
 };
 
 use super::{
-    Assume, Desk, Mirror,
+    Assume, Decider, Decode, Desk, Mirror,
     choice::Gates,
     conclude,
     course::{Course, Way},
@@ -67,12 +67,14 @@ pub(super) struct Surroundings {
 pub(super) struct Run {
     pub id: RunId,
     pub plan: Arc<Plan>,
-    pub operations: HashMap<Key, Arc<dyn AnyOperation>>,
+    pub operations: Mutex<HashMap<Key, Arc<dyn AnyOperation>>>,
+    pub decode: Decode,
     pub surroundings: Surroundings,
     pub ledger: Arc<Ledger>,
     pub journal: Journal,
     pub mirror: Option<Box<dyn Mirror>>,
     pub desk: Option<Box<dyn Desk>>,
+    pub decider: Option<Box<dyn Decider>>,
     /// A person's word, for the first operation that needs it.
     pub assume: Mutex<Option<Assume>>,
     pub course: Course,
@@ -104,8 +106,14 @@ pub(super) enum Why {
 }
 
 impl Run {
-    pub fn operation(&self, planned: &Planned) -> &Arc<dyn AnyOperation> {
-        self.operations.get(&planned.key).expect("every operation is decoded before the first begins")
+    pub fn operation(&self, planned: &Planned) -> Arc<dyn AnyOperation> {
+        let operations = self.operations();
+        Arc::clone(operations.get(&planned.key).expect("every operation is decoded before it can begin"))
+    }
+
+    /// Those of the plan, and those that were decided on since.
+    pub fn operations(&self) -> MutexGuard<'_, HashMap<Key, Arc<dyn AnyOperation>>> {
+        self.operations.lock().expect("nothing panics while it holds the operations")
     }
 
     pub fn context(&self, planned: &Planned) -> Context {

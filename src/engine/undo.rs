@@ -81,6 +81,9 @@ impl Run {
                 let arm = self.ledger.arm(gate, arms);
                 self.undo_backwards(arm.into_iter().chain([gate.as_ref()]).collect(), later).boxed()
             }
+            Node::Later { .. } | Node::Leftover { .. } => {
+                self.undo_backwards(node.children().into_iter().rev().collect(), later).boxed()
+            }
             // A guard's handlers are the recipe's answer to the failure; they stay.
             Node::Guard { body, always, .. } => {
                 let ordinary = always.as_deref().filter(|_| self.ledger.succeeded(body));

@@ -60,6 +60,7 @@ fn call(
 ) -> Result<Dynamic, Raised> {
     state.refused()?;
     let refuse = |trouble| state.refuse(trouble, cx.call_position());
+    state.may_append(&Callable::of(function).path()).map_err(refuse)?;
     let call = read(function, cx, arguments).map_err(refuse)?;
     let planned = state.plan(|planning, scope| (function.call)(planning, scope, &call));
     planned.map(|()| Dynamic::UNIT).map_err(refuse)

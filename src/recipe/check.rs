@@ -149,6 +149,27 @@ param("x", #{ fallback: [] });
         }
     }
 
+    /// Its name may be a word of the language.
+    #[test]
+    fn every_function_of_the_library_can_be_written() {
+        for function in stdlib::function::registry() {
+            let callable = crate::recipe::catalog::Callable::of(&function);
+            let nothing = vec!["()"; function.parameters.len()].join(", ");
+            assert_eq!(mistakes(&format!("{}({nothing});", callable.path())), [] as [String; 0]);
+        }
+    }
+
+    #[test]
+    fn nor_has_what_the_guide_shows() {
+        let guide = include_str!("../../docs/recipes.md");
+        let examples: Vec<&str> =
+            guide.split("```rhai\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(code, _)| code).collect();
+        assert!(examples.len() > 4, "{} examples", examples.len());
+        for example in examples {
+            assert_eq!(mistakes(example), [] as [String; 0], "{example}");
+        }
+    }
+
     #[test]
     fn neither_has_what_recipe_new_writes() {
         assert_eq!(mistakes(include_str!("../cli/recipe_template.rhai")), [] as [String; 0]);

@@ -17,6 +17,7 @@ use stdlib::{
     facts::Facts,
     function::{self, Function},
     host::Hosts,
+    later::{Decided, Script as Kept},
     model::{Image, Release, RunId, Topology},
     plan::{Change, Node, Read},
 };
@@ -25,7 +26,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{
     Recipe, RecipeError, bind,
     catalog::Catalog,
-    choice,
+    choice, later,
     limits::{self, Deadline},
     nouns, parameters, pause,
     state::{State, of_scope_error},
@@ -56,6 +57,8 @@ pub struct Evaluated {
     pub restored: Option<u64>,
     pub changes: Vec<Change>,
     pub root: Node,
+    /// For what the plan leaves open.
+    pub script: Option<Box<Kept>>,
     pub log: Vec<String>,
 }
 
@@ -66,28 +69,47 @@ pub async fn evaluate(
     args: &BTreeMap<String, String>,
     hosts: Hosts,
 ) -> Result<Evaluated, Box<RecipeError>> {
-    let script = Script { recipe: recipe.clone(), inputs, args: args.clone(), hosts, functions: function::registry() };
-    script.evaluate().await
+    let script = Script { recipe: recipe.clone(), inputs, hosts, functions: function::registry() };
+    script.evaluate(args.clone()).await
 }
 
 /// A recipe with all that its evaluation needs.
 pub(super) struct Script {
     pub recipe: Recipe,
     pub inputs: Inputs,
-    pub args: BTreeMap<String, String>,
     pub hosts: Hosts,
     pub functions: Vec<Function>,
 }
 
+/// What of a recipe is run.
+enum Part {
+    Whole { args: BTreeMap<String, String> },
+    Closure(later::Call),
+}
+
 impl Script {
-    pub async fn evaluate(self) -> Result<Evaluated, Box<RecipeError>> {
+    pub async fn evaluate(self, args: BTreeMap<String, String>) -> Result<Evaluated, Box<RecipeError>> {
+        self.on_a_thread(Part::Whole { args }, finish).await
+    }
+
+    /// One of its closures alone. The second is what it had to say.
+    pub async fn decide(self, call: later::Call) -> Result<(Decided, Vec<String>), Box<RecipeError>> {
+        let decided = |_: &Recipe, state: State| {
+            let growing = state.into_growing();
+            let decided = growing.scope.decided(growing.reads).map_err(|error| of_scope_error(&error))?;
+            Ok((decided, growing.log))
+        };
+        self.on_a_thread(Part::Closure(call), decided).await
+    }
+
+    async fn on_a_thread<T: Send + 'static>(self, part: Part, finish: Finish<T>) -> Result<T, Box<RecipeError>> {
         let abandoned = Abandon::default();
         let (answer, answered) = oneshot::channel();
         let runtime = Handle::current();
         let deadline = Deadline::start(Arc::clone(&abandoned.0));
         let script = move || {
             // Nobody listens any more when the evaluation has been abandoned.
-            let _ = answer.send(self.run(runtime, deadline));
+            let _ = answer.send(self.run(&part, finish, runtime, deadline));
         };
         let thread = thread::Builder::new().name("recipe".into()).stack_size(limits::STACK).spawn(script);
         let thread = thread.expect("the machine has room for a thread");
@@ -97,30 +119,46 @@ impl Script {
         }
     }
 
-    fn run(self, runtime: Handle, deadline: Deadline) -> Result<Evaluated, Box<RecipeError>> {
-        let Self { recipe, inputs, args, hosts, functions } = self;
+    fn run<T>(
+        self,
+        part: &Part,
+        finish: Finish<T>,
+        runtime: Handle,
+        deadline: Deadline,
+    ) -> Result<T, Box<RecipeError>> {
+        let Self { recipe, inputs, hosts, functions } = self;
         let mut catalog = Catalog::of(&functions);
         let ast = syntax::parse(&recipe, &catalog)?;
         catalog.own = syntax::functions(&ast);
-        let declared = parameters::declared(&recipe, &ast)?;
-        let args = parameters::bind(&recipe, &declared, &args)?;
-        let state = Rc::new(State::new(inputs, hosts, args, runtime, deadline.clone()));
+        let args = match part {
+            Part::Whole { args } => parameters::bind(&recipe, &parameters::declared(&recipe, &ast)?, args)?,
+            Part::Closure(call) => call.args.clone(),
+        };
+        let state = Rc::new(State::new(inputs, hosts, args, syntax::closures(&ast), runtime, deadline.clone()));
 
         let mut engine = limits::sandbox();
         limits::watch(&mut engine, deadline);
         bind::library(&mut engine, &state, &functions);
         structure::register(&mut engine, &state);
         choice::register(&mut engine, &state);
+        later::register(&mut engine, &state);
         pause::register(&mut engine, &state);
         nouns::register(&mut engine, &state);
-        let ended = engine.run_ast_with_scope(&mut Scope::new(), &ast).and_then(|()| state.refused());
+        let ended = match part {
+            Part::Whole { .. } => engine.run_ast_with_scope(&mut Scope::new(), &ast),
+            Part::Closure(call) => call.make(&engine, &ast, &state),
+        };
+        let ended = ended.and_then(|()| state.refused());
         drop(engine);
         let raised = |error: Raised| Box::new(trouble::of_running(&recipe, &ast, error, &catalog));
         ended.map_err(raised)?;
         let state = Rc::into_inner(state).expect("the engine that shared it is gone");
-        finish(state).map_err(raised)
+        finish(&recipe, state).map_err(raised)
     }
 }
+
+/// Makes of a script that has ended well what was asked for.
+type Finish<T> = fn(&Recipe, State) -> Result<T, Raised>;
 
 /// Ends the script when the evaluation is dropped.
 #[derive(Default)]
@@ -132,11 +170,19 @@ impl Drop for Abandon {
     }
 }
 
-fn finish(state: State) -> Result<Evaluated, Raised> {
-    let args = state.args.clone();
+fn finish(recipe: &Recipe, state: State) -> Result<Evaluated, Raised> {
+    let (args, inputs) = (state.args.clone(), state.inputs.clone());
     let growing = state.into_growing();
     let committed = growing.scope.committed();
     let (root, changes) = growing.scope.finish().map_err(|error| of_scope_error(&error))?;
+    let script = root.is_open().then(|| Kept {
+        path: recipe.path.clone(),
+        source: recipe.source.clone(),
+        topology: inputs.topology.as_ref().clone(),
+        release: inputs.release.as_ref().clone(),
+        restored: growing.restored.map(|_| growing.release.as_ref().clone()),
+        ingress_image: inputs.ingress_image,
+    });
     Ok(Evaluated {
         args,
         reads: growing.reads,
@@ -144,6 +190,7 @@ fn finish(state: State) -> Result<Evaluated, Raised> {
         restored: growing.restored,
         changes,
         root,
+        script: script.map(Box::new),
         log: growing.log,
     })
 }

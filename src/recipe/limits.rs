@@ -1,6 +1,7 @@
 //! What a script may use, every limit set: Rhai's own defaults differ between debug and release builds.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rhai::{Dynamic, Engine, EvalAltResult, OptimizationLevel};
+use rhai::{Dynamic, Engine, EvalAltResult, OptimizationLevel, Token};
 
 use super::trouble::Trouble;
 
@@ -89,12 +90,27 @@ pub fn sandbox() -> Engine {
         .disable_symbol("curry")
         .disable_symbol("eval")
         .disable_symbol("import");
+    name_functions_by_keywords(&mut engine);
     engine.register_fn("timestamp", || -> Result<(), Box<EvalAltResult>> {
         Err(Trouble::new("`timestamp` is not available: the same facts must give the same plan").into())
     });
     engine.register_fn("sleep", no_sleep::<i64>);
     engine.register_fn("sleep", no_sleep::<f64>);
     engine
+}
+
+/// A function of a module may have a keyword as its name, as `ingress::switch` has.
+#[expect(deprecated, reason = "Rhai marks the hook as volatile, not as going away")]
+fn name_functions_by_keywords(engine: &mut Engine) {
+    let in_module = Cell::new(false);
+    engine.on_parse_token(move |token, _, _| {
+        let name = match &token {
+            Token::Switch if in_module.get() => Token::Identifier(Box::new("switch".into())),
+            _ => token.clone(),
+        };
+        in_module.set(token == Token::DoubleColon);
+        name
+    });
 }
 
 fn no_sleep<T>(_: T) -> Result<(), Box<EvalAltResult>> {

@@ -3,6 +3,7 @@
 //! A recipe changes nothing while it is evaluated: what it calls reads a fact or appends to the plan.
 
 mod bind;
+mod capture;
 mod catalog;
 mod check;
 mod choice;
@@ -10,6 +11,7 @@ mod definitions;
 mod error;
 mod evaluate;
 mod find;
+mod later;
 mod limits;
 mod nearest;
 mod nouns;
@@ -32,6 +34,7 @@ pub use definitions::definitions;
 pub use error::{RecipeError, ScriptError};
 pub use evaluate::{Evaluated, Inputs, evaluate};
 pub use find::{Recipe, built_in, find, list, own_path};
+pub use later::{Now, decide};
 pub use parameters::{Parameter, ParameterKind, parameters};
 pub use question::ask;
 pub use reference::reference;

@@ -19,6 +19,7 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
     let own = Rc::clone(state);
     engine.register_fn("wait", move |cx: NativeCallContext<'_>, duration: &str| -> Result<(), Raised> {
         own.refused()?;
+        own.may_append("wait").map_err(|trouble| own.refuse(trouble, cx.call_position()))?;
         let parsed = duration.parse::<Span>();
         let duration = parsed.map_err(|why| own.refuse(Trouble::new(format!("`wait`: {why}")), cx.call_position()))?;
         Wait { duration }.plan(&mut own.grow().scope);
@@ -40,6 +41,7 @@ fn approve(state: &State, cx: &NativeCallContext<'_>, message: &str, options: Ma
     if let Some(handler) = handler {
         return Err(state.refuse(in_a_handler(handler), cx.call_position()));
     }
+    state.may_append("approve").map_err(|trouble| state.refuse(trouble, cx.call_position()))?;
     if let Some(unknown) = options.keys().find(|key| key.as_str() != "within") {
         return Err(no_option("approve", unknown).into());
     }
@@ -49,7 +51,7 @@ fn approve(state: &State, cx: &NativeCallContext<'_>, message: &str, options: Ma
     planned.map_err(|error| state.refuse(of_scope_error(&error), cx.call_position()))
 }
 
-fn in_a_handler(handler: &str) -> Trouble {
+pub fn in_a_handler(handler: &str) -> Trouble {
     Trouble::new(format!(
         "`approve` stands in `{handler}`, which runs also when the run has failed; the lock is let go while a person is asked, and \
          hosts that are half changed would stand open to others"
@@ -73,6 +75,7 @@ mod tests {
                 format!("guard({body}, #{{ on_failure: || step(\"s\", || choice(||\n {question}, #{{}})) }});"),
                 "on_failure",
             ),
+            (format!("guard({body}, #{{ on_failure: ||\n later(\"s\", |results| {question}) }});"), "on_failure"),
             // Whether the body has anything to do depends on the hosts.
             (format!("guard(|| (), #{{ always: ||\n {question} }});"), "always"),
             (format!("guard({body}, #{{ always: || try {{\n {question} }} catch {{ }} }});"), "always"),

@@ -19,8 +19,9 @@ use stdlib::{
 use tokio::runtime::Handle;
 
 use super::{
-    Inputs,
+    Inputs, later,
     limits::Deadline,
+    syntax::Closure,
     trouble::{Raised, Trouble},
 };
 
@@ -29,6 +30,8 @@ pub struct State {
     pub inputs: Inputs,
     pub hosts: Hosts,
     pub args: BTreeMap<String, Value>,
+    /// Of the recipe's text.
+    pub closures: Vec<Closure>,
     runtime: Handle,
     deadline: Deadline,
     growing: RefCell<Growing>,
@@ -46,8 +49,22 @@ pub struct Growing {
     pub policies: Vec<Policy>,
     /// The open handlers, which run although the run stops: `on_failure` or `always`, the innermost last.
     pub handlers: Vec<&'static str>,
+    /// What the closure of a `later` may call; `None` outside of one.
+    may: Option<Vec<String>>,
     /// A refusal that a script's `try` may have caught: the plan is half made, so the evaluation fails all the same.
     refused: Option<(Trouble, Position)>,
+}
+
+impl Growing {
+    /// What is appended from here on is what a `later` decides.
+    pub fn begin_inside(&mut self, call: &later::Call) {
+        self.scope = Scope::inside(call.key.clone(), &call.later);
+        self.policies = vec![call.later.policy];
+        self.may = Some(call.later.may.clone());
+        if let Some(release) = &call.restored {
+            self.release = Arc::clone(release);
+        }
+    }
 }
 
 impl State {
@@ -55,6 +72,7 @@ impl State {
         inputs: Inputs,
         hosts: Hosts,
         args: BTreeMap<String, Value>,
+        closures: Vec<Closure>,
         runtime: Handle,
         deadline: Deadline,
     ) -> Self {
@@ -66,9 +84,10 @@ impl State {
             log: Vec::new(),
             policies: vec![Policy::default()],
             handlers: Vec::new(),
+            may: None,
             refused: None,
         });
-        Self { inputs, hosts, args, runtime, deadline, growing }
+        Self { inputs, hosts, args, closures, runtime, deadline, growing }
     }
 
     pub fn growing(&self) -> Ref<'_, Growing> {
@@ -121,6 +140,17 @@ impl State {
     pub fn refuse(&self, trouble: Trouble, position: Position) -> Raised {
         self.grow().refused.get_or_insert((trouble.clone(), position));
         trouble.at(position)
+    }
+
+    /// Inside a `later` only what the plan shows of it appends: a function can also be called by its name as a text.
+    pub fn may_append(&self, function: &str) -> Result<(), Trouble> {
+        match &self.growing().may {
+            Some(may) if !may.iter().any(|known| known == function) => {
+                let message = format!("the plan does not say that this `later` may call `{function}`");
+                Err(Trouble::new(message).help("call it, or the function that calls it, by its name".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The refusal that came before, if there was one.

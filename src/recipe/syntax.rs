@@ -1,8 +1,8 @@
 //! Looks into a compiled script. The only place that touches Rhai's syntax tree, whose types it calls volatile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, ASTNode, Dynamic, Engine, Expr, FnCallExpr, ImmutableString, Module, Position, Scope, Stmt};
+use rhai::{AST, ASTNode, Dynamic, Engine, Expr, FnCallExpr, FnPtr, ImmutableString, Module, Position, Scope, Stmt};
 
 use super::{Recipe, RecipeError, catalog::Catalog, limits, trouble};
 
@@ -89,6 +89,64 @@ fn argument(expr: &Expr) -> Argument {
         }),
     };
     Argument { literal, keys }
+}
+
+/// A closure as it stands in the source.
+#[derive(Debug, Clone)]
+pub struct Closure {
+    /// Rhai's, from one compilation to the next another.
+    pub name: String,
+    pub position: Position,
+    /// With what it has captured.
+    pub parameters: usize,
+    /// What its text calls, also by the script's own functions and closures inside.
+    pub calls: BTreeSet<String>,
+}
+
+/// Every closure of the script.
+pub fn closures(ast: &AST) -> Vec<Closure> {
+    let mut found = Vec::new();
+    ast.walk(&mut |path: &[ASTNode]| {
+        if let Some(ASTNode::Expr(expr)) = path.last()
+            && let Some(name) = closure(expr)
+        {
+            found.push((name, expr.position()));
+        }
+        true
+    });
+    let describe = |(name, position): (String, Position)| {
+        let parameters = ast.iter_fn_def().find(|function| function.name == name)?.params.len();
+        let mut calls = BTreeSet::new();
+        add_calls(ast, &name, &mut calls, &mut BTreeSet::new());
+        Some(Closure { name, position, parameters, calls })
+    };
+    found.into_iter().filter_map(describe).collect()
+}
+
+/// The name of the closure that an expression writes out.
+fn closure(expr: &Expr) -> Option<String> {
+    let Expr::DynamicConstant(value, _) = expr else { return None };
+    let name = value.read_lock::<FnPtr>()?.fn_name().to_owned();
+    name.starts_with(ANONYMOUS).then_some(name)
+}
+
+fn add_calls(ast: &AST, function: &str, calls: &mut BTreeSet<String>, seen: &mut BTreeSet<String>) {
+    if !seen.insert(function.to_owned()) {
+        return;
+    }
+    let mut alone = ast.clone_functions_only();
+    alone.retain_functions(|_, _, name, _| name == function);
+    let mut inner: Vec<String> = self::calls(&alone).into_iter().map(|call| call.name).collect();
+    alone.walk(&mut |path: &[ASTNode]| {
+        if let Some(ASTNode::Expr(expr)) = path.last() {
+            inner.extend(closure(expr));
+        }
+        true
+    });
+    for name in inner {
+        add_calls(ast, &name, calls, seen);
+        calls.insert(name);
+    }
 }
 
 /// The functions that the script defines, with the number of their parameters.

@@ -366,7 +366,7 @@ fn what_is_documented_is_registered_and_the_other_way_round() {
     use super::{
         bind,
         catalog::{Catalog, NOUNS},
-        choice, limits, nouns, pause,
+        choice, later, limits, nouns, pause,
         sample::functions,
         state::State,
         structure,
@@ -375,7 +375,8 @@ fn what_is_documented_is_registered_and_the_other_way_round() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let deadline = limits::Deadline::start(Arc::default());
     let hosts = stdlib::host::Hosts::default();
-    let state = State::new(inputs(), hosts, std::collections::BTreeMap::new(), runtime.handle().clone(), deadline);
+    let args = std::collections::BTreeMap::new();
+    let state = State::new(inputs(), hosts, args, vec![], runtime.handle().clone(), deadline);
     let state = Rc::new(state);
     let names = |engine: &rhai::Engine| -> BTreeSet<(String, u64)> {
         let json: serde_json::Value = serde_json::from_str(&engine.gen_fn_metadata_to_json(false).unwrap()).unwrap();
@@ -389,6 +390,7 @@ fn what_is_documented_is_registered_and_the_other_way_round() {
     bind::library(&mut engine, &state, &functions());
     structure::register(&mut engine, &state);
     choice::register(&mut engine, &state);
+    later::register(&mut engine, &state);
     pause::register(&mut engine, &state);
     nouns::register(&mut engine, &state);
     let shown = ["to_string", "to_debug", "==", "!=", "index$get$"];

@@ -1,11 +1,14 @@
 //! Lines for where there is no terminal: `12:00:03 web-1  start shop-web-r3-1  0.4 s`.
 
 use jiff::{Timestamp, tz::TimeZone};
-use stdlib::{model::HostName, plan::Verdict};
+use stdlib::{
+    model::HostName,
+    plan::{Change, Verdict},
+};
 
 use crate::engine::event::{Emitted, Event, OperationOutcome, Seconds, UndoReason};
 
-use super::{Detail, approval::Asking};
+use super::{Detail, approval::Asking, plan};
 
 /// Makes lines of events. The times are in the operator's zone.
 #[derive(Debug, Clone)]
@@ -59,6 +62,7 @@ impl Plain {
                 (host.as_ref(), format!("{title}  {end}{why}"))
             }
             Event::Decided { verdict, .. } => (None, decided(*verdict)),
+            Event::Planned { name, operations, changes, .. } => (None, planned(name, *operations, changes)),
             Event::UndoStarted { because } => (None, undo(*because).to_owned()),
             Event::InverseEnded { host, title, failure: None, seconds, .. } => {
                 (host.as_ref(), format!("undone: {title}  {seconds}"))
@@ -92,6 +96,18 @@ fn end(outcome: OperationOutcome, seconds: Seconds) -> String {
 
 pub(super) fn decided(verdict: Verdict) -> String {
     format!("the answer: {}", verdict.word())
+}
+
+/// What a `later` has decided: as in a plan, a line for each service and host that changes.
+fn planned(name: &str, operations: usize, changes: &[Change]) -> String {
+    let what = match operations {
+        0 => "nothing to do".to_owned(),
+        1 => "1 operation".to_owned(),
+        more => format!("{more} operations"),
+    };
+    let mut text = format!("{name}, decided: {what}\n");
+    plan::changes(&mut text, changes);
+    text.trim_end().to_owned()
 }
 
 pub(super) fn undo(because: UndoReason) -> &'static str {

@@ -3,7 +3,11 @@
 use std::fmt::Write;
 
 use owo_colors::OwoColorize;
-use stdlib::plan::{Action, Change, Effect, Node, Plan};
+use serde::Deserialize as _;
+use stdlib::{
+    later::Later,
+    plan::{Action, Change, Effect, Node, Plan},
+};
 
 use super::Detail;
 
@@ -25,21 +29,21 @@ pub fn render_plan(plan: &Plan, detail: Detail) -> String {
         text.push('\n');
         changes(&mut text, &plan.changes);
     }
-    let choices = choices(&plan.root);
+    let open = open(&plan.root);
     if detail == Detail::Verbose && !plan.is_empty() {
         text.push_str("\noperations, in order:\n");
         tree(&mut text, &plan.root, 1);
-    } else if !choices.is_empty() {
+    } else if !open.is_empty() {
         text.push_str("\ndecided when the run gets there:\n");
-        for choice in choices {
-            tree(&mut text, choice, 1);
+        for node in open {
+            tree(&mut text, node, 1);
         }
     }
     let _ = writeln!(text, "\n{}", count(plan));
     text
 }
 
-fn changes(text: &mut String, changes: &[Change]) {
+pub(super) fn changes(text: &mut String, changes: &[Change]) {
     let width = |of: fn(&Change) -> &str| changes.iter().map(|change| of(change).chars().count()).max().unwrap_or(0);
     let (subjects, hosts) = (width(|change| &change.subject), width(|change| change.host.as_str()));
     for change in changes {
@@ -97,11 +101,11 @@ fn count(plan: &Plan) -> String {
     }
 }
 
-/// The outermost choices.
-fn choices(node: &Node) -> Vec<&Node> {
+/// What is decided when the run gets there: the outermost.
+fn open(node: &Node) -> Vec<&Node> {
     match node {
-        Node::Choice { .. } => vec![node],
-        _ => node.children().into_iter().flat_map(choices).collect(),
+        Node::Choice { .. } | Node::Later { .. } => vec![node],
+        _ => node.children().into_iter().flat_map(open).collect(),
     }
 }
 
@@ -132,6 +136,16 @@ fn tree(text: &mut String, node: &Node, depth: usize) {
                 arm.children().into_iter().for_each(|node| tree(text, node, depth + 1));
             }
         }
+        Node::Later { key, ask, decided } => {
+            let _ = writeln!(text, "{indent}{}: {}", key.name(), may(ask));
+            decided.get().into_iter().flat_map(Node::children).for_each(|node| tree(text, node, depth + 1));
+        }
+        Node::Leftover { of, decided, .. } => match decided.get() {
+            Some(node) => tree(text, node, depth),
+            None => {
+                let _ = writeln!(text, "{indent}what {} has left", of.name());
+            }
+        },
         Node::Guard { body, on_failure, always, .. } => {
             tree(text, body, depth);
             for (name, node) in [("on failure:", on_failure), ("always:", always)] {
@@ -141,6 +155,16 @@ fn tree(text: &mut String, node: &Node, depth: usize) {
                 }
             }
         }
+    }
+}
+
+/// What a `later` may call, by its own declaration.
+fn may(ask: &Node) -> String {
+    let later = ask.operations().next().map(|planned| Later::deserialize(&planned.args));
+    match later {
+        Some(Ok(later)) if later.may.is_empty() => "asks, and changes nothing".to_owned(),
+        Some(Ok(later)) => format!("by its closure, which may call {}", later.may.join(", ")),
+        _ => "by its closure".to_owned(),
     }
 }
 

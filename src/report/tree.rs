@@ -105,7 +105,8 @@ impl Tree {
             Event::RunEnded { .. } => self.close_undo(time),
             // The arm is a step of the verdict's name.
             Event::ApprovalAsked { petition } => self.say(&petition.key, "waits for an answer"),
-            Event::Decided { .. } | Event::Log { .. } => {}
+            // So are the operations that a `later` has decided on.
+            Event::Decided { .. } | Event::Planned { .. } | Event::Log { .. } => {}
         }
     }
 

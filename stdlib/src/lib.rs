@@ -14,6 +14,7 @@ pub mod http;
 pub mod image;
 pub mod ingress;
 pub mod labels;
+pub mod later;
 pub mod model;
 pub mod operation;
 pub mod plan;

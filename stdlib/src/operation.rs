@@ -13,6 +13,7 @@ use crate::{
     failure::Failure,
     host::{Host, Hosts},
     http, image, ingress,
+    later::{self, Later},
     model::{HostName, Identity, Release, RunId, Values},
     plan::{Effect, Key, Planned},
     release, rollout, wait,
@@ -103,6 +104,11 @@ pub trait Operation: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + '
         None
     }
 
+    /// What is decided, for an operation that does nothing else.
+    fn later(&self) -> Option<&Later> {
+        None
+    }
+
     /// Does it, and returns what later operations and the inverse need to know.
     async fn run(&self, cx: &Context) -> Result<Value>;
 
@@ -124,6 +130,10 @@ pub trait AnyOperation: fmt::Debug + Send + Sync {
     fn approval(&self) -> Option<&Approve> {
         None
     }
+    /// What is decided, for an operation that does nothing else.
+    fn later(&self) -> Option<&Later> {
+        None
+    }
     async fn run(&self, cx: &Context) -> Result<Value>;
     async fn undo(&self, cx: &Context, output: Option<&Value>) -> Result<()>;
     async fn probe(&self, cx: &Context) -> Result<Probe>;
@@ -133,6 +143,9 @@ pub trait AnyOperation: fmt::Debug + Send + Sync {
 impl<O: Operation> AnyOperation for O {
     fn approval(&self) -> Option<&Approve> {
         Operation::approval(self)
+    }
+    fn later(&self) -> Option<&Later> {
+        Operation::later(self)
     }
     async fn run(&self, cx: &Context) -> Result<Value> {
         Operation::run(self, cx).await
@@ -169,6 +182,7 @@ fn registry() -> Vec<(&'static str, Decoder)> {
         decoder::<ingress::Route>(),
         decoder::<ingress::Switch>(),
         decoder::<ingress::Up>(),
+        decoder::<later::Later>(),
         decoder::<release::Commit>(),
         decoder::<release::Follow>(),
         decoder::<release::Stage>(),

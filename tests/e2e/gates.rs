@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     app::App,
     lab::{self, Place},
-    stagecraft::{Running, stagecraft},
+    stagecraft::{Running, stagecraft, state},
 };
 
 const HTTP: u16 = 8700;
@@ -146,6 +146,99 @@ fn what_a_url_answers_decides() {
     assert_eq!(arm(), "passed");
     stagecraft(app.path(), &["run", "try", "--yes", "--arg", "url=http://127.0.0.1:1/"]).exits(0);
     assert_eq!(arm(), "failed");
+}
+
+/// The rollout, phase by phase, if the hosts want it. `then` comes behind it, decided as well.
+fn deciding(app: &App, then: &str) {
+    let rollout = "for service in app.services.in_order() {\n    if service.is_job {\n        compose::run_job(service);\n    } \
+                   else {\n        rollout::replace(service);\n    }\n}\n";
+    let recipe = app.read("recipes/deploy.rhai");
+    assert!(recipe.contains(rollout), "{recipe}");
+    let measured = format!(
+        "step(\"measure\", || host::run(hosts(), \"cat /tmp/e2e-want\", #{{ repeatable: true }}));\n\
+         let web = app.service(\"web\");\n\
+         later(\"roll\", |results| {{\n    \
+             let wanted = results[\"measure\"].filter(|r| r.output.stdout == \"go\");\n    \
+             log(`${{wanted.len()}} of ${{results[\"measure\"].len()}} want it`);\n    \
+             if wanted.is_empty() {{ fail(\"no host wants it\"); }}\n    \
+             rollout::start(web);\n    rollout::ready(web);\n    ingress::switch(web);\n    rollout::retire(web);\n    {then}\n}});\n"
+    );
+    app.write("recipes/deploy.rhai", &recipe.replace(rollout, &measured));
+}
+
+fn want(word: &str) {
+    for host in [1, 2] {
+        lab::ssh(host, &format!("echo {word} >/tmp/e2e-want"));
+    }
+}
+
+// spec: gate.later
+#[test]
+fn what_has_run_decides_what_comes_next() {
+    let app = App::web("e2e-later", &[Place::Host(1), Place::Host(2)], HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    stagecraft(app.path(), &["recipe", "eject", "deploy"]).exits(0);
+    deciding(&app, "");
+    app.version("v2");
+    want("go");
+    let shown = stagecraft(app.path(), &["plan"]).exits(0).stdout;
+    assert!(
+        shown.contains("roll: by its closure, which may call ingress::switch, rollout::ready, rollout::retire"),
+        "{shown}"
+    );
+    let ran = stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    assert!(ran.stderr.contains("2 of 2 want it") && ran.stderr.contains("roll, decided: "), "{}", ran.stderr);
+    live("v2");
+    // What was retired is gone behind the commit.
+    assert_eq!([1, 2].map(|host| app.containers(host)), [1, 1]);
+    let told = stagecraft(app.path(), &["runs", "show"]).exits(0).stdout;
+    assert!(told.contains("decide roll") && told.contains("start e2e-later-web"), "{told}");
+
+    app.version("v3");
+    want("no");
+    let ran = stagecraft(app.path(), &["deploy", "--yes"]).exits(5);
+    assert!(ran.stderr.contains("recipes/deploy.rhai:") && ran.stderr.contains("no host wants it"), "{}", ran.stderr);
+    live("v2");
+    assert_eq!([1, 2].map(|host| app.containers(host)), [1, 1]);
+}
+
+// spec: gate.later
+#[test]
+fn what_was_decided_is_gone_on_with_on_another_machine() {
+    let app = App::web("e2e-later-gone", &[Place::Host(1), Place::Host(2)], HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    stagecraft(app.path(), &["recipe", "eject", "deploy"]).exits(0);
+    let recipe = app.read("recipes/deploy.rhai");
+    want("go");
+    // Before it is decided, and behind the rollout that was decided on.
+    for (version, inside) in [("v2", false), ("v3", true)] {
+        let asks = "approve(\"go on?\");";
+        app.write("recipes/deploy.rhai", &recipe);
+        deciding(&app, if inside { asks } else { "" });
+        if !inside {
+            let asking =
+                app.read("recipes/deploy.rhai").replace("step(\"measure\"", &format!("{asks}\nstep(\"measure\""));
+            app.write("recipes/deploy.rhai", &asking);
+        }
+        app.version(version);
+        waiting(&app).kill();
+        // The machine is gone, and today's recipe is another one.
+        std::fs::remove_dir_all(state(app.path())).unwrap();
+        app.write("recipes/deploy.rhai", "fail(\"not this one\");\n");
+        stagecraft(app.path(), &["resume", "--yes", "--approve"]).exits(0);
+        live(version);
+        assert_eq!([1, 2].map(|host| app.containers(host)), [1, 1]);
+    }
+    app.write("recipes/deploy.rhai", &recipe);
+    deciding(&app, "approve(\"go on?\");");
+    app.version("v4");
+    waiting(&app).kill();
+    std::fs::remove_dir_all(state(app.path())).unwrap();
+    let told = refused(&app);
+    let run = told.split("kept for run ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a run");
+    stagecraft(app.path(), &["undo", run, "--yes"]).exits(0);
+    live("v3");
+    assert_eq!([1, 2].map(|host| app.containers(host)), [1, 1]);
 }
 
 // spec: gate.wait

@@ -4,6 +4,7 @@ mod approvals;
 mod choices;
 mod courses;
 mod formats;
+mod laters;
 mod properties;
 mod takeovers;
 mod world;

@@ -6,9 +6,13 @@ use std::{
 };
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
-use stdlib::plan::{Arms, Effect, Key, Node, Plan, Verdict};
+use stdlib::{
+    later::Later,
+    operation::Operation as _,
+    plan::{Arms, Effect, Key, Node, Plan, Verdict},
+};
 
-use super::world::{Act, Memory, World, execution, lagging, on, plan};
+use super::world::{Act, Memory, World, decided, execution, lagging, later, on, plan};
 use crate::engine::{Ended, Heading, Outcome, execute, journal::History, resume};
 
 /// A node without its names.
@@ -26,6 +30,8 @@ enum Shape {
     Guard(Box<Shape>, Box<Shape>),
     /// What the gate answers, and the arms: one that is missing makes the run go on or fail.
     Choice(Verdict, Vec<(Verdict, Shape)>),
+    /// What is decided when the run gets there; `None` where that fails.
+    Later(Option<Box<Shape>>),
 }
 
 fn shape(
@@ -36,14 +42,15 @@ fn shape(
     let host = prop_oneof![Just(None), (1u8..4).prop_map(Some)];
     let operation = (effects, host, 0u8..2, prop::bool::weighted(failing), late)
         .prop_map(|(effect, host, slot, fails, late)| Shape::Operation { effect, host, slot, fails, late });
-    operation.prop_recursive(4, 24, 4, |inner| {
+    operation.prop_recursive(4, 24, 4, move |inner| {
         prop_oneof![
             3 => prop::collection::vec(inner.clone(), 1..4).prop_map(Shape::Sequence),
             2 => prop::collection::vec(inner.clone(), 1..4).prop_map(Shape::Parallel),
             1 => (inner.clone(), inner.clone())
                 .prop_map(|(body, always)| Shape::Guard(Box::new(body), Box::new(always))),
-            2 => (verdict(), prop::collection::vec((verdict(), inner), 0..4))
+            2 => (verdict(), prop::collection::vec((verdict(), inner.clone()), 0..4))
                 .prop_map(|(answer, arms)| Shape::Choice(answer, arms)),
+            2 => prop::option::weighted(1.0 - failing, inner).prop_map(|shape| Shape::Later(shape.map(Box::new))),
         ]
     })
 }
@@ -101,6 +108,10 @@ fn build(shape: &Shape, lane: &str, count: &mut u32) -> Node {
             }
             Node::Choice { key, gate, arms }
         }
+        Shape::Later(shape) => {
+            let name = key.name().to_owned();
+            later(&name, shape.as_ref().map(|shape| decided(build(shape, lane, count), None)))
+        }
     }
 }
 
@@ -123,6 +134,7 @@ fn traceless(shape: &Shape) -> Shape {
         Shape::Choice(answer, arms) => {
             Shape::Choice(*answer, arms.iter().map(|(verdict, arm)| (*verdict, traceless(arm))).collect())
         }
+        Shape::Later(shape) => Shape::Later(shape.as_ref().map(|shape| Box::new(traceless(shape)))),
     }
 }
 
@@ -130,10 +142,27 @@ fn planned(shape: &Shape) -> Plan {
     plan(Node::Sequence { key: Key::root(), nodes: vec![build(shape, "", &mut 0)] })
 }
 
+/// The plan with everything decided.
+fn filled(plan: &Plan) -> Plan {
+    let plan = plan.clone();
+    let mut before = 0;
+    while plan.root.operations().count() != before {
+        before = plan.root.operations().count();
+        let asks: Vec<_> = plan.root.operations().filter(|planned| planned.kind == Later::KIND).cloned().collect();
+        for ask in asks {
+            let operation: Later = serde_json::from_value(ask.args).unwrap();
+            if let Some(decided) = operation.body.captures.into_iter().next() {
+                plan.root.fill(&ask.key, serde_json::from_value(decided).unwrap()).unwrap();
+            }
+        }
+    }
+    plan
+}
+
 /// Every pair of operations of which the first ends before the second begins.
 fn before(node: &Node, pairs: &mut BTreeSet<(String, String)>) {
     let name = |node: &Node| node.operations().map(|planned| planned.key.name().to_owned()).collect::<Vec<_>>();
-    let ordered = matches!(node, Node::Sequence { .. } | Node::Guard { .. } | Node::Choice { .. });
+    let ordered = !matches!(node, Node::Parallel { .. });
     let children = node.children();
     for (place, child) in children.iter().enumerate() {
         before(child, pairs);
@@ -192,7 +221,7 @@ proptest! {
             prop_assert_eq!(world.slots(), BTreeMap::new());
         }
         let mut pairs = BTreeSet::new();
-        before(&plan.root, &mut pairs);
+        before(&filled(&plan).root, &mut pairs);
         let undone: Vec<String> =
             world.log().iter().filter_map(|line| line.strip_prefix("undo ")).map(str::to_owned).collect();
         for (place, one) in undone.iter().enumerate() {
@@ -212,12 +241,13 @@ proptest! {
             return Ok(());
         }
         let mut pairs = BTreeSet::new();
-        before(&plan.root, &mut pairs);
+        before(&filled(&plan).root, &mut pairs);
         let log = world.log();
         let did = |what: &str, name: &str| log.contains(&format!("{what} {name}"));
         let happened = |name: &str| did("run", name)
             && !ended.failures.iter().any(|failure| failure.message == format!("{name} failed"));
-        let operations: Vec<_> = plan.root.operations().collect();
+        let filled = filled(&plan);
+        let operations: Vec<_> = filled.root.operations().collect();
         let barriers: Vec<&str> = operations.iter()
             .filter(|planned| planned.effect == Effect::Final && happened(planned.key.name()))
             .map(|planned| planned.key.name()).collect();
@@ -264,7 +294,7 @@ const CASES: usize = 10_000;
 #[derive(Debug, Clone, Copy)]
 enum Memo {
     Journal,
-    /// A copy that is so many lines behind, but has every verdict: no arm begins before others can see it.
+    /// A copy that is so many lines behind, but has every verdict and decision: nothing follows before others can see it.
     Copy(usize),
 }
 
@@ -272,7 +302,10 @@ impl Memo {
     fn of(self, bytes: &[u8]) -> History {
         let Self::Copy(behind) = self else { return History::read(bytes).unwrap() };
         let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
-        let verdict = |line: &&[u8]| String::from_utf8_lossy(line).contains("\"verdict\"");
+        let verdict = |line: &&[u8]| {
+            let line = String::from_utf8_lossy(line);
+            ["\"verdict\"", "\"clean_up\""].iter().any(|known| line.contains(known))
+        };
         let seen = lines.iter().rposition(verdict).map_or(1, |last| last + 1);
         let copy = lines[..lines.len().saturating_sub(behind).max(seen)].concat();
         block_on(lagging(&copy))

@@ -13,14 +13,15 @@ use serde_json::{Value, json};
 use stdlib::{
     failure::{Certainty, Failure},
     host::Hosts,
+    later::{Body, Decided, Later, Ran},
     model::{Authority, EnvironmentName, HostName, Identity, ProjectName, RunId, SecretKey, SecretValue},
-    operation::{AnyOperation, Context, Probe, Result},
-    plan::{Effect, Key, Node, Plan, Planned, Policy},
+    operation::{AnyOperation, Context, Operation as _, Probe, Result},
+    plan::{Effect, Key, Node, Open, Plan, Planned, Policy},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{
-    Decode, Ended, EventReceiver, Execution, Timing, channel, execute,
+    Decider, Decode, Ended, EventReceiver, Execution, Timing, channel, execute,
     journal::{Disk, Entry, History, Journal},
 };
 
@@ -235,6 +236,48 @@ pub fn guard(body: Node, on_failure: Option<Node>, always: Option<Node>) -> Node
     Node::Guard { key: Key::root().child("guard"), body: Box::new(body), on_failure, always }
 }
 
+/// Decides on what it has captured, or fails when it has captured nothing.
+pub fn later(name: &str, decided: Option<Decided>) -> Node {
+    let key = Key::root().child(name);
+    let captures = decided.map(|decided| serde_json::to_value(decided).unwrap()).into_iter().collect();
+    let operation = Later {
+        name: name.to_owned(),
+        may: vec![],
+        body: Body { closure: (1, 1), captures },
+        policy: Policy::default(),
+        committed: false,
+        beside: false,
+    };
+    let ask = Node::Operation(Box::new(Planned {
+        key: key.child(Later::KIND),
+        kind: Later::KIND.into(),
+        host: None,
+        title: format!("decide {name}"),
+        effect: Effect::Repeatable,
+        policy: Policy::default(),
+        args: serde_json::to_value(operation).unwrap(),
+    }));
+    Node::Later { key, ask: Box::new(ask), decided: Open::default() }
+}
+
+pub fn decided(node: Node, clean_up: Option<Node>) -> Decided {
+    Decided { node, clean_up, reads: vec![], changes: vec![] }
+}
+
+struct Decides(Arc<World>);
+
+#[async_trait]
+impl Decider for Decides {
+    async fn decide(&self, key: &Key, later: &Later, _: Vec<Ran>) -> Result<Decided> {
+        self.0.note("decide", key);
+        tokio::task::yield_now().await;
+        match later.body.captures.first() {
+            Some(decided) => Ok(serde_json::from_value(decided.clone()).unwrap()),
+            None => Err(Failure::new(format!("{} failed", key.name()))),
+        }
+    }
+}
+
 pub fn plan(root: Node) -> Plan {
     Plan {
         schema: Plan::SCHEMA,
@@ -247,6 +290,7 @@ pub fn plan(root: Node) -> Plan {
         release: None,
         changes: vec![],
         root,
+        script: None,
     }
 }
 
@@ -320,6 +364,9 @@ pub fn execution(world: &Arc<World>, plan: &Plan, disk: &Memory, next: u64) -> (
     let (events, receiver) = channel();
     let acting = Arc::clone(world);
     let decode: Decode = Arc::new(move |planned| {
+        if planned.kind == Later::KIND {
+            return stdlib::operation::decode(planned);
+        }
         let act = serde_json::from_value(planned.args.clone()).unwrap();
         Ok(Box::new(Actor { world: Arc::clone(&acting), act }))
     });
@@ -338,6 +385,7 @@ pub fn execution(world: &Arc<World>, plan: &Plan, disk: &Memory, next: u64) -> (
         journal: Journal::new(disk.clone(), next),
         mirror: None,
         desk: None,
+        decider: Some(Box::new(Decides(Arc::clone(world)))),
         assume: None,
         limit: 10,
         timing: TIMING,

@@ -241,6 +241,20 @@ pub fn gates() -> Vec<Callable> {
             ],
         ),
         global(
+            "later",
+            "Leaves open what comes next: the closure is called when the run gets there, with facts of then, and what it appends \
+             runs at that place. It is for what the arms of a `choice` cannot say. The plan shows what the closure may call.\n\n\
+             `results[\"PATH\"]` is what has run at that path of the plan, or below it, and ended: a list of `#{ host, output }` \
+             in the order of the plan. A path is the names of steps and of what is in them, such as `\"measure\"` or \
+             `\"measure/run/web-1\"`; a name that stands twice has `~2` behind it. What the closure uses of the variables outside it \
+             is copied when `later` is called: texts, numbers, lists, maps, hosts, services, images, applications.\n\n\
+             A `fail` or a mistake in it fails the run, which then goes back. It cannot call `release::commit` or \
+             `release::restore`: which release goes live is decided when the plan is made. What it retires is removed behind the \
+             recipe's `release::commit`.",
+            &[needed("name", "text"), needed("body", "closure with one parameter")],
+            vec![],
+        ),
+        global(
             "approve",
             "Asks a person whether the run goes on: at its terminal, and from anywhere with `stagecraft approve`. Denied it \
              fails, and without an answer it is inconclusive; as the gate of a `choice` these are answers.\n\nWhile it waits the \

@@ -159,6 +159,15 @@ pub const NOUNS: &[Noun] = &[
         members: &[property("message", "text", "What is wrong.")],
     },
     Noun {
+        name: "Results",
+        variable: None,
+        docs: "What the closure of `later` is given: `results[\"PATH\"]` is a list of `#{ host, output }`, one for each operation at \
+               this path of the plan, or below it, that has ended. `host` is `()` for one that is on no host; what `output` is \
+               depends on the operation: of `host::run` it has `stdout`. The answer of a gate has `verdict` and `output`. A path that \
+               the plan does not have is an error.",
+        members: &[],
+    },
+    Noun {
         name: "Args",
         variable: Some("args"),
         docs: "The arguments of the run: `args.NAME` is what `param(\"NAME\", …)` has declared, with the type of its declaration; a \

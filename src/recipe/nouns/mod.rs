@@ -4,6 +4,7 @@ mod app;
 mod ask;
 mod host;
 mod release;
+mod results;
 mod service;
 
 use std::{rc::Rc, sync::Arc};
@@ -13,6 +14,7 @@ use rhai::{Array, Dynamic, Engine};
 pub use app::AppNoun;
 pub use host::HostNoun;
 pub use release::{ReleaseNoun, restore};
+pub use results::Results;
 pub use service::{ImageNoun, ServiceNoun};
 
 use super::{state::State, trouble::Trouble};
@@ -34,6 +36,7 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
     ask::register(engine, state);
     host::register(engine, state);
     release::register(engine);
+    results::register(engine);
     service::register(engine);
     engine.register_type_with_name::<Trouble>("Error");
     show!(engine, Trouble, |error| error.message.clone());

@@ -6,7 +6,10 @@ use rhai::{Dynamic, Engine};
 use stdlib::model::{Application, Release, ReleaseId};
 
 use super::{AppNoun, show};
-use crate::recipe::{state::State, trouble::Trouble};
+use crate::recipe::{
+    state::{State, of_scope_error},
+    trouble::Trouble,
+};
 
 /// A release that is kept, with whether it is live.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +89,7 @@ pub fn restore(state: &State, which: &Dynamic) -> Result<AppNoun, Trouble> {
             "this recipe restores release {before} already, and a plan makes one release"
         )));
     }
+    growing.scope.outside_later("release::restore").map_err(|error| of_scope_error(&error))?;
     if growing.scope.has_operations() {
         return Err(Trouble::new("`release::restore` comes before everything that changes a host"));
     }

@@ -214,9 +214,9 @@ fn evaluate(
     functions: Vec<Function>,
 ) -> Result<Evaluated, Box<RecipeError>> {
     let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let script = Script { recipe, inputs, args, hosts: Hosts::default(), functions };
+    let script = Script { recipe, inputs, hosts: Hosts::default(), functions };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(script.evaluate())
+    runtime.block_on(script.evaluate(args))
 }
 
 /// The plan of a script with nothing deployed, as an outline.
@@ -262,6 +262,8 @@ fn add(lines: &mut Vec<String>, node: &Node, depth: usize) {
             format!("{indent}{}{host}{retry}{timeout}", planned.key)
         }
         Node::Sequence { key, .. } => format!("{indent}sequence {key}"),
+        Node::Later { key, .. } => format!("{indent}later {key}"),
+        Node::Leftover { key, of, .. } => format!("{indent}leftover {key} of {of}"),
         Node::Parallel { key, .. } => format!("{indent}parallel {key}"),
         Node::Choice { key, arms, .. } => {
             let arms: Vec<&str> = arms.iter().map(|(verdict, _)| verdict.word()).collect();

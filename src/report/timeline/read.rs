@@ -3,10 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 use stdlib::{
     failure::Failure,
+    later::{Decided, Later},
     model::RunId,
+    operation::Operation as _,
     plan::{Key, Node, Plan, Planned},
 };
 
@@ -19,6 +22,8 @@ use crate::{
 impl Timeline {
     /// A run by its plan and journal. `who` began it; `open` is how it stands when the journal has no end.
     pub fn new(run: RunId, who: Option<String>, plan: &Plan, history: &History, open: Standing) -> Self {
+        // What does not fit the plan is not resumed; what can be told of it is told.
+        let _ = history.fill(&plan.root);
         let told = Told::of(history);
         let clock = told.clock.clone();
         let last = history.entries.last().map(|recorded| recorded.time);
@@ -153,6 +158,14 @@ impl Told {
             Node::Operation(planned) => vec![Part::Operation(self.deed(planned, self.forward.get(&planned.key)))],
             Node::Sequence { key, nodes } => self.named(key, Order::InTurn, nodes),
             Node::Parallel { key, nodes } => self.named(key, Order::AtOnce, nodes),
+            Node::Later { key, ask, decided } => {
+                let parts = std::iter::once(ask.as_ref()).chain(decided.get()).flat_map(|node| self.unnamed(key, node));
+                vec![Part::Step(self.step(key.clone(), Order::InTurn, parts.collect()))]
+            }
+            Node::Leftover { key, decided, .. } => {
+                let parts = decided.get().into_iter().flat_map(|node| self.parts(node));
+                vec![Part::Step(self.step(key.clone(), Order::InTurn, parts.collect()))]
+            }
             Node::Guard { key, body, on_failure, always } => {
                 let mut parts = self.parts(body);
                 let handlers = [("on failure", on_failure), ("always", always)];
@@ -170,6 +183,14 @@ impl Told {
                 parts.extend(told.filter(|step| step.mark != Mark::Waiting).map(Part::Step));
                 parts
             }
+        }
+    }
+
+    /// What is inside, without a step of the name that the step around it has already.
+    fn unnamed(&self, around: &Key, node: &Node) -> Vec<Part> {
+        match node {
+            Node::Sequence { key, nodes } if key == around => nodes.iter().flat_map(|node| self.parts(node)).collect(),
+            _ => self.parts(node),
         }
     }
 
@@ -193,7 +214,7 @@ impl Told {
             effect: planned.effect,
             mark: word.map_or(Mark::Waiting, |word| word.mark),
             spell: word.map(|word| Spell::new(word.began, word.ended, &self.clock)),
-            output: word.map(|word| word.output.clone()).unwrap_or_default(),
+            output: word.map(|word| returned(planned, &word.output)).unwrap_or_default(),
             failure: word.and_then(|word| word.failure.clone()),
         }
     }
@@ -207,6 +228,18 @@ impl Told {
         let name = numbered(key.name());
         Step { key, name, order, mark: mark(&parts), spell, parts }
     }
+}
+
+/// What an operation has returned; of a decision how much was decided, since what follows is shown in its place.
+fn returned(planned: &Planned, output: &Value) -> Value {
+    let decided = (planned.kind == Later::KIND).then(|| Decided::deserialize(output).ok()).flatten();
+    decided.map_or_else(
+        || output.clone(),
+        |decided| {
+            let operations = decided.node.operations().count();
+            json!({ "operations": operations, "changes": decided.changes, "reads": decided.reads })
+        },
+    )
 }
 
 /// As bad as the worst of its parts; one that was begun and not ended has been stopped.

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::container::{COMPOSE_VERSION, fingerprint};
 use crate::{
+    failure::Failure,
     labels,
-    model::{Network, NetworkSpec, Volume, VolumeSpec},
+    model::{HostName, Network, NetworkSpec, Volume, VolumeSpec},
     operation::{Context, Operation, Probe, Result},
     plan::Effect,
 };
@@ -28,30 +29,57 @@ pub struct Prepare {
     pub volumes: Vec<Volume>,
 }
 
-/// What of an operation's networks and volumes is on the host, and whether this operation made it.
+/// What of an operation's networks and volumes is on the host, and who made it.
 #[derive(Debug, Default)]
 struct Present {
-    networks: Vec<(String, bool)>,
-    volumes: Vec<(String, bool)>,
+    networks: Vec<(String, Maker)>,
+    volumes: Vec<(String, Maker)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    ThisOperation,
+    ThisRun,
+    Others,
 }
 
 async fn present(planned: &Prepare, cx: &Context) -> Result<Present> {
     let host = cx.host()?;
     let (networks, volumes) = tokio::try_join!(host.networks(), host.volumes())?;
-    let own = |labels: &HashMap<String, String>| {
+    let maker = |labels: &HashMap<String, String>| {
         let says = |label: &str, value: &str| labels.get(label).is_some_and(|found| found == value);
-        says(labels::RUN, cx.run.as_str()) && says(labels::KEY, cx.key.as_str())
+        match (says(labels::RUN, cx.run.as_str()), says(labels::KEY, cx.key.as_str())) {
+            (true, true) => Maker::ThisOperation,
+            (true, false) => Maker::ThisRun,
+            (false, _) => Maker::Others,
+        }
     };
     let networks = networks.into_iter().filter_map(|network| {
         let name = network.name?;
         let wanted = planned.networks.iter().any(|wanted| wanted.name == name);
-        wanted.then(|| (name, own(&network.labels.unwrap_or_default())))
+        wanted.then(|| (name, maker(&network.labels.unwrap_or_default())))
     });
     let volumes = volumes.into_iter().filter(|volume| planned.volumes.iter().any(|wanted| wanted.name == volume.name));
     Ok(Present {
         networks: networks.collect(),
-        volumes: volumes.map(|volume| (volume.name, own(&volume.labels))).collect(),
+        volumes: volumes.map(|volume| (volume.name, maker(&volume.labels))).collect(),
     })
+}
+
+impl Present {
+    /// It was missing when the plan was made: what others have made since may be of another kind.
+    fn refuse_others(&self, host: &HostName) -> Result<()> {
+        let networks = self.networks.iter().map(|found| ("network", found));
+        let mut all = networks.chain(self.volumes.iter().map(|found| ("volume", found)));
+        match all.find(|(_, (_, maker))| *maker == Maker::Others) {
+            Some((kind, (name, _))) => {
+                let what = format!("{kind} {name} on {host} was made by something else since the plan was made");
+                let look = format!("look at it: `docker {kind} inspect {name}`; then plan again");
+                Err(Failure::new(what).on(host).hint(look))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Prepare {
@@ -149,7 +177,8 @@ impl Operation for Prepare {
     async fn run(&self, cx: &Context) -> Result<Value> {
         let host = cx.host()?;
         let present = present(self, cx).await?;
-        let is_there = |list: &[(String, bool)], name: &str| list.iter().any(|(there, _)| there == name);
+        present.refuse_others(host.name())?;
+        let is_there = |list: &[(String, Maker)], name: &str| list.iter().any(|(there, _)| there == name);
         for network in self.networks.iter().filter(|network| !is_there(&present.networks, &network.name)) {
             if let Some(request) = self.network(cx, network) {
                 host.create_network(request).await?;
@@ -166,10 +195,10 @@ impl Operation for Prepare {
     async fn undo(&self, cx: &Context, _: Option<&Value>) -> Result<()> {
         let host = cx.host()?;
         let present = present(self, cx).await?;
-        for (name, _) in present.networks.iter().filter(|(_, own)| *own) {
+        for (name, _) in present.networks.iter().filter(|(_, maker)| *maker == Maker::ThisOperation) {
             host.remove_network(name).await?;
         }
-        for (name, _) in present.volumes.iter().filter(|(_, own)| *own) {
+        for (name, _) in present.volumes.iter().filter(|(_, maker)| *maker == Maker::ThisOperation) {
             host.remove_volume(name).await?;
         }
         Ok(())
@@ -177,7 +206,8 @@ impl Operation for Prepare {
 
     async fn probe(&self, cx: &Context) -> Result<Probe> {
         let present = present(self, cx).await?;
-        let there = present.networks.len() + present.volumes.len();
+        let all = present.networks.iter().chain(&present.volumes);
+        let there = all.filter(|(_, maker)| *maker != Maker::Others).count();
         Ok(match there {
             0 => Probe::NotDone,
             all if all == self.networks.len() + self.volumes.len() => Probe::Done(Value::Null),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EnvironmentName, HostName, ProjectName};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
     pub project: ProjectName,
     pub environment: EnvironmentName,
@@ -27,7 +27,7 @@ impl Topology {
 }
 
 /// A host as declared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostSettings {
     pub name: HostName,
     pub address: Address,
@@ -35,7 +35,8 @@ pub struct HostSettings {
     pub labels: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Address {
     /// The engine of this machine, without SSH.
     Local,

@@ -21,6 +21,12 @@ impl Key {
         Self(format!("{}/{}", self.0, name.replace('/', "-")))
     }
 
+    /// The key that this is a child of; the root's is the root.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        Self(self.0.rsplit_once('/').map(|(parent, _)| parent.to_owned()).unwrap_or_default())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Arms, Key, Read};
-use crate::model::{EnvironmentName, HostName, ProjectName, Release, Span};
+use super::{Arms, Key, Open, Read};
+use crate::{
+    later::Script,
+    model::{EnvironmentName, HostName, ProjectName, Release, Span},
+};
 
 /// All that a run will do, and what it was decided from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub struct Plan {
     /// What changes, for people: the table that `plan` shows.
     pub changes: Vec<Change>,
     pub root: Node,
+    /// What a `later` of the plan is evaluated from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Box<Script>>,
 }
 
 impl Plan {
@@ -66,6 +72,20 @@ pub enum Node {
         gate: Box<Node>,
         arms: Arms,
     },
+    /// Runs the operation `ask`, which decides what comes next, and then that.
+    Later {
+        key: Key,
+        ask: Box<Node>,
+        #[serde(skip)]
+        decided: Open,
+    },
+    /// What the `later` of this key has left for after the commit.
+    Leftover {
+        key: Key,
+        of: Key,
+        #[serde(skip)]
+        decided: Open,
+    },
 }
 
 impl Node {
@@ -74,7 +94,9 @@ impl Node {
             Self::Sequence { key, .. }
             | Self::Parallel { key, .. }
             | Self::Guard { key, .. }
-            | Self::Choice { key, .. } => key,
+            | Self::Choice { key, .. }
+            | Self::Later { key, .. }
+            | Self::Leftover { key, .. } => key,
             Self::Operation(planned) => &planned.key,
         }
     }
@@ -89,6 +111,8 @@ impl Node {
             Self::Choice { gate, arms, .. } => {
                 std::iter::once(gate.as_ref()).chain(arms.iter().map(|(_, arm)| arm)).collect()
             }
+            Self::Later { ask, decided, .. } => std::iter::once(ask.as_ref()).chain(decided.get()).collect(),
+            Self::Leftover { decided, .. } => decided.get().into_iter().collect(),
         }
     }
 
@@ -111,6 +135,8 @@ impl Node {
                 Box::new(body.certain().chain(always.iter().flat_map(|always| always.certain())))
             }
             Self::Choice { gate, .. } => gate.certain(),
+            Self::Later { ask, .. } => ask.certain(),
+            Self::Leftover { .. } => Box::new(std::iter::empty()),
         }
     }
 }

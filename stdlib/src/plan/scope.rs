@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arms, Change, Effect, Key, Node, Planned, Policy};
+use super::{Arms, Change, Effect, Key, Node, Open, Planned, Policy, Read};
 use crate::{
+    later::{Decided, Later},
     model::{HostName, Span},
     operation::Operation,
 };
@@ -25,6 +26,8 @@ pub enum ScopeError {
     NotAQuestion(String),
     #[error("this recipe retires containers and never commits: end it with `release::commit()`")]
     NeverCommitted,
+    #[error("what goes live is decided when the plan is made: `{0}` cannot be called inside `later`")]
+    InLater(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,26 +52,57 @@ pub struct Scope {
     frames: Vec<Frame>,
     changes: Vec<Change>,
     deferred: Deferred,
+    inside: Option<Inside>,
 }
 
-/// What waits for the commit, by host, in the order it was deferred.
+/// The plan around what a `later` decides.
+#[derive(Debug, Clone, Copy)]
+struct Inside {
+    committed: bool,
+    beside: bool,
+}
+
+/// What waits for the commit, in the order it was deferred.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Deferred(Vec<(HostName, Planned)>);
+pub struct Deferred {
+    operations: Vec<(HostName, Planned)>,
+    /// Those that may have more when they have been decided.
+    laters: Vec<Key>,
+}
+
+impl Deferred {
+    /// Adds what the other has more.
+    fn join(&mut self, other: Self) {
+        for operation in other.operations {
+            if !self.operations.contains(&operation) {
+                self.operations.push(operation);
+            }
+        }
+        for later in other.laters {
+            if !self.laters.contains(&later) {
+                self.laters.push(later);
+            }
+        }
+    }
+}
 
 impl Default for Scope {
     fn default() -> Self {
-        let root = Frame {
-            shape: Shape::Sequence,
-            key: Key::root(),
-            policy: Policy::default(),
-            nodes: vec![],
-            names: BTreeMap::new(),
-        };
-        Self { frames: vec![root], changes: vec![], deferred: Deferred::default() }
+        Self::below(Key::root(), Policy::default(), None)
     }
 }
 
 impl Scope {
+    fn below(key: Key, policy: Policy, inside: Option<Inside>) -> Self {
+        let root = Frame { shape: Shape::Sequence, key, policy, nodes: vec![], names: BTreeMap::new() };
+        Self { frames: vec![root], changes: vec![], deferred: Deferred::default(), inside }
+    }
+
+    /// Builds what a `later` decides, below its key.
+    pub fn inside(key: Key, later: &Later) -> Self {
+        Self::below(key, later.policy, Some(Inside { committed: later.committed, beside: later.beside }))
+    }
+
     fn top(&mut self) -> &mut Frame {
         self.frames.last_mut().expect("the root frame is never popped")
     }
@@ -112,13 +146,30 @@ impl Scope {
 
     /// Keeps an operation back until the release is committed: the removal of what an undo would need.
     pub fn defer<O: Operation>(&mut self, host: &HostName, operation: &O) {
-        self.deferred.0.push((host.clone(), planned(Key::root(), Policy::default(), Some(host), operation)));
+        self.deferred.operations.push((host.clone(), planned(Key::root(), Policy::default(), Some(host), operation)));
+    }
+
+    /// Appends what is decided by this operation when the run gets there.
+    pub fn later(&mut self, name: &str, operation: &Later) {
+        let (key, policy) = (self.child_key(name), self.policy());
+        let ask = planned(key.child(Later::KIND), policy, None, operation);
+        if !self.committed() {
+            self.deferred.laters.push(key.clone());
+        }
+        let ask = Box::new(Node::Operation(Box::new(ask)));
+        self.top().nodes.push(Node::Later { key, ask, decided: Open::default() });
+    }
+
+    /// Of the innermost open step.
+    pub fn policy(&self) -> Policy {
+        self.frames.last().expect("the root frame is never popped").policy
     }
 
     /// Appends what was kept back, the hosts at once.
     pub fn run_deferred(&mut self) {
         let mut by_host: BTreeMap<HostName, Vec<Planned>> = BTreeMap::new();
-        for (host, planned) in std::mem::take(&mut self.deferred.0) {
+        let Deferred { operations, laters } = std::mem::take(&mut self.deferred);
+        for (host, planned) in operations {
             by_host.entry(host).or_default().push(planned);
         }
         self.parallel("clean-up", |scope| {
@@ -129,6 +180,10 @@ impl Scope {
                     scope.top().nodes.push(Node::Operation(Box::new(planned)));
                 }
                 scope.close();
+            }
+            for of in laters {
+                let key = scope.child_key(of.name());
+                scope.top().nodes.push(Node::Leftover { key, of, decided: Open::default() });
             }
         });
     }
@@ -199,7 +254,8 @@ impl Scope {
 
     /// Whether what is appended now may run at the same time as something else.
     pub fn runs_beside_others(&self) -> bool {
-        self.frames.iter().any(|frame| frame.shape == Shape::Parallel)
+        self.inside.is_some_and(|around| around.beside)
+            || self.frames.iter().any(|frame| frame.shape == Shape::Parallel)
     }
 
     /// What waits for the commit.
@@ -215,13 +271,11 @@ impl Scope {
     /// Appends a choice made of nodes that were taken. `waiting` is what each way through it leaves for the commit.
     pub fn choice(&mut self, gate: Node, arms: Arms, waiting: Vec<Deferred>) {
         let key = self.child_key("verdict");
-        let mut all = Vec::new();
-        for (host, planned) in waiting.into_iter().flat_map(|deferred| deferred.0) {
-            if !all.contains(&(host.clone(), planned.clone())) {
-                all.push((host, planned));
-            }
+        let mut all = Deferred::default();
+        for deferred in waiting {
+            all.join(deferred);
         }
-        self.deferred = Deferred(all);
+        self.deferred = all;
         self.top().nodes.push(Node::Choice { key, gate: Box::new(gate), arms });
     }
 
@@ -248,14 +302,17 @@ impl Scope {
 
     /// Whether an operation appended so far acts on this host, or may: one that names no host may act on any.
     pub fn touches(&self, host: &HostName) -> bool {
-        let mut operations = self.frames.iter().flat_map(|frame| &frame.nodes).flat_map(Node::operations);
-        operations.any(|planned| planned.host.as_ref().is_none_or(|other| other == host))
+        self.operations().any(|planned| planned.host.as_ref().is_none_or(|other| other == host))
     }
 
     /// Whether a commit has been appended.
     pub fn committed(&self) -> bool {
-        let operations = self.frames.iter().flat_map(|frame| &frame.nodes).flat_map(Node::operations);
-        operations.into_iter().any(|planned| planned.effect == Effect::Commit)
+        self.inside.is_some_and(|around| around.committed)
+            || self.operations().any(|planned| planned.effect == Effect::Commit)
+    }
+
+    fn operations(&self) -> impl Iterator<Item = &Planned> {
+        self.frames.iter().flat_map(|frame| &frame.nodes).flat_map(Node::operations)
     }
 
     /// What changes services comes before the commit.
@@ -263,14 +320,28 @@ impl Scope {
         if self.committed() { Err(ScopeError::AfterCommit) } else { Ok(()) }
     }
 
+    /// What decides which release goes live stands in the plan itself.
+    pub fn outside_later(&self, function: &'static str) -> Result<(), ScopeError> {
+        if self.inside.is_some() { Err(ScopeError::InLater(function)) } else { Ok(()) }
+    }
+
     /// The finished tree and the change table.
     pub fn finish(mut self) -> Result<(Node, Vec<Change>), ScopeError> {
         assert_eq!(self.frames.len(), 1, "a sequence or parallel was left open");
-        if !self.deferred.0.is_empty() {
+        if !self.deferred.operations.is_empty() {
             return Err(ScopeError::NeverCommitted);
         }
         let root = self.frames.pop().expect("checked above");
         Ok((Node::Sequence { key: root.key, nodes: root.nodes }, self.changes))
+    }
+
+    /// What a `later` decides, when the closure has asked this.
+    pub fn decided(mut self, reads: Vec<Read>) -> Result<Decided, ScopeError> {
+        let waits = self.deferred != Deferred::default();
+        self.run_deferred();
+        let clean_up = if waits { self.take_last() } else { None };
+        let (node, changes) = self.finish()?;
+        Ok(Decided { node, clean_up, reads, changes })
     }
 }
 

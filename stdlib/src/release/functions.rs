@@ -23,6 +23,7 @@ pub const COMMIT: Function = Function {
 };
 
 fn commit(planning: &Planning<'_>, scope: &mut Scope, _: &Call) -> Result<(), PlanError> {
+    scope.outside_later("release::commit")?;
     scope.before_commit()?;
     let home = &planning.topology.home;
     let live = planning.facts.host(home).and_then(|host| host.state.current);
