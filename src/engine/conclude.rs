@@ -2,6 +2,7 @@
 
 use stdlib::{
     failure::Failure,
+    model::environment_option,
     plan::{Effect, Node, Plan, Planned},
 };
 
@@ -13,18 +14,10 @@ use super::{
 
 /// The command that evaluates the plan's recipe anew, for its environment.
 pub(super) fn again(plan: &Plan) -> String {
-    let environment = of_environment(plan);
+    let environment = environment_option(plan.environment.as_str());
     match plan.recipe.as_str() {
         command @ ("deploy" | "rollback") => format!("stagecraft {command}{environment}"),
         own => format!("stagecraft run {own}{environment}"),
-    }
-}
-
-/// The option that chooses the plan's environment.
-pub(super) fn of_environment(plan: &Plan) -> String {
-    match plan.environment.as_str() {
-        "default" => String::new(),
-        name => format!(" -e {name}"),
     }
 }
 

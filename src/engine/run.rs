@@ -11,7 +11,7 @@ use stdlib::{
     failure::Failure,
     host::Hosts,
     image::Source,
-    model::{HostName, Identity, Release, RunId, Values},
+    model::{HostName, Identity, Release, RunId, Values, environment_option},
     operation::{AnyOperation, Context, Progress},
     plan::{Key, Plan, Planned},
 };
@@ -19,7 +19,6 @@ use stdlib::{
 use super::{
     Assume, Decider, Decode, Desk, Mirror,
     choice::Gates,
-    conclude,
     course::{Course, Way},
     event::{Event, EventSender},
     gate::Gate,
@@ -140,7 +139,7 @@ impl Run {
 
     /// The command that goes on with this run.
     pub fn resume(&self) -> String {
-        format!("stagecraft resume {}{}", self.id, conclude::of_environment(&self.plan))
+        format!("stagecraft resume {}{}", self.id, environment_option(self.plan.environment.as_str()))
     }
 
     /// Whether this operation may begin now.
