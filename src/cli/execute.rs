@@ -71,11 +71,9 @@ async fn carry_out(
     if let (Images::Built(built), Transfer::Direct) = (&images, &session.project.topology.transfer) {
         built.made.iter().for_each(|image| source.export_ahead(image));
     }
-    let (planned, guard) = match how.consent() {
-        Consent::Given => {
-            let guard = lock::take(session, &run, what, how.wait).await?;
-            (plan(session, &images, request, &run).await, guard)
-        }
+    let read = async || plan(session, &images, request, &run).await;
+    let (guard, (ready, audit)) = match how.consent() {
+        Consent::Given => lock::take_and_read(session, &run, what, how.wait, read).await?,
         Consent::Ask => {
             // No lock is held while a person thinks.
             let shown = prepare::plan(session, &images, request, &run).await?;
@@ -86,16 +84,11 @@ async fn carry_out(
             if !confirm("Do it?", what)? {
                 return Ok(Exit::Cancelled);
             }
-            let guard = lock::take(session, &run, what, how.wait).await?;
-            let planned = plan(session, &images, request, &run).await;
-            (planned.and_then(|(ready, audit)| Ok((same(&shown, ready)?, audit))), guard)
-        }
-    };
-    let (ready, audit) = match planned {
-        Ok(planned) => planned,
-        Err(error) => {
-            guard.release().await;
-            return Err(error);
+            let same = async || {
+                let (ready, audit) = read().await?;
+                Ok((same(&shown, ready)?, audit))
+            };
+            lock::take_and_read(session, &run, what, how.wait, same).await?
         }
     };
     if how.consent() == Consent::Given {

@@ -22,25 +22,34 @@ pub async fn take(
     what: &str,
     wait: Option<Span>,
 ) -> Result<Box<dyn LockGuard>, CliError> {
+    take_and_read(session, run, what, wait, async || Ok(())).await.map(|(guard, ())| guard)
+}
+
+/// [`take`], and what `read` finds under the lock. It reads while it is seen that nobody else waits for an answer; when it
+/// fails, the lock is let go.
+pub async fn take_and_read<T>(
+    session: &Session,
+    run: &RunId,
+    what: &str,
+    wait: Option<Span>,
+    read: impl AsyncFn() -> Result<T, CliError>,
+) -> Result<(Box<dyn LockGuard>, T), CliError> {
     let until = Instant::now() + wait.unwrap_or_default().duration();
     let holder = holder(run, what);
     loop {
         let guard = hold_until(session, &holder, until).await?;
-        match in_the_way(session, run).await {
-            Ok(None) => return Ok(guard),
-            Ok(Some(claim)) => {
-                guard.release().await;
-                if Instant::now() >= until {
-                    let environment = session.project.topology.environment.to_string();
-                    return Err(CliError::Claimed { environment, claim: Box::new(claim) });
-                }
-                sleep(RETRY).await;
-            }
-            Err(error) => {
-                guard.release().await;
-                return Err(error);
-            }
+        let claim = match tokio::join!(in_the_way(session, run), read()) {
+            (Ok(None), Ok(found)) => return Ok((guard, found)),
+            (Ok(Some(claim)), _) => Ok(claim),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        guard.release().await;
+        let claim = claim?;
+        if Instant::now() >= until {
+            let environment = session.project.topology.environment.to_string();
+            return Err(CliError::Claimed { environment, claim: Box::new(claim) });
         }
+        sleep(RETRY).await;
     }
 }
 

@@ -41,28 +41,20 @@ pub async fn run(file: &Path, how: &How, global: &Global) -> Result<Exit, CliErr
     let (session, operator) = connect(project.leave_out(&how.without)?).await?;
     let done = async {
         let run = prepare::new_run();
-        let guard = lock::take(&session, &run, "deploy", how.wait).await?;
-        match tokio::try_join!(restore(&session, plan), session.audit()) {
-            Ok((ready, audit)) => {
-                let (what, limit) = ("deploy --plan".to_owned(), how.limit);
-                let performance = Performance {
-                    what,
-                    ready,
-                    audit,
-                    run,
-                    source: Arc::new(Source::new(operator)),
-                    guard,
-                    limit,
-                    assume: None,
-                    approval: how.approval(),
-                };
-                perform(&session, performance, reporting).await
-            }
-            Err(error) => {
-                guard.release().await;
-                Err(error)
-            }
-        }
+        let read = async || tokio::try_join!(restore(&session, plan.clone()), session.audit());
+        let (guard, (ready, audit)) = lock::take_and_read(&session, &run, "deploy", how.wait, read).await?;
+        let performance = Performance {
+            what: "deploy --plan".to_owned(),
+            ready,
+            audit,
+            run,
+            source: Arc::new(Source::new(operator)),
+            guard,
+            limit: how.limit,
+            assume: None,
+            approval: how.approval(),
+        };
+        perform(&session, performance, reporting).await
     };
     let done = done.await;
     session.close().await;

@@ -48,10 +48,15 @@ pub enum Deed {
     },
 }
 
-/// The audit as it stands in its file.
+/// Lines in one file of the audit. A new line is written with its whole file, and no more.
+const LINES_IN_A_FILE: usize = 20;
+
+/// The audit as it stands in its files, one after the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Audit {
     text: String,
+    /// Lines that are in the files already.
+    written: usize,
 }
 
 /// A line that does not follow from the one before.
@@ -64,12 +69,22 @@ pub struct Broken {
 }
 
 impl Audit {
+    /// Of all its files, in the order of their names.
     pub fn new(text: String) -> Self {
-        Self { text }
+        Self { written: text.lines().count(), text }
     }
 
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The files that have to be written for the lines that were appended, by name.
+    pub fn unwritten(&self) -> Vec<(String, String)> {
+        let lines: Vec<&str> = self.text.split_inclusive('\n').collect();
+        let files = lines.chunks(LINES_IN_A_FILE).enumerate();
+        let lacking = files.filter(|(number, lines)| number * LINES_IN_A_FILE + lines.len() > self.written);
+        lacking.map(|(number, lines)| (format!("{number:06}.jsonl"), lines.concat())).collect()
+    }
+
+    /// What was unwritten is in the files.
+    pub fn is_written(&mut self) {
+        self.written = self.text.lines().count();
     }
 
     /// All lines, when each follows from the one before.
@@ -128,9 +143,11 @@ fn sum(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use stdlib::model::RunId;
 
-    use super::{Audit, Deed, Line};
+    use super::{Audit, Deed, LINES_IN_A_FILE, Line};
     use crate::engine::Outcome;
 
     fn three() -> Audit {
@@ -148,11 +165,38 @@ mod tests {
         let deeds: Vec<Deed> = audit.lines().unwrap().into_iter().map(|line| line.deed).collect();
         assert_eq!(deeds, [Deed::Began, Deed::Resumed, Deed::Ended { outcome: Outcome::Done }]);
         assert_eq!(audit.bundles(), 2);
-        let changed = Audit::new(audit.text().replacen("ann@desk", "bob@desk", 1));
+        let changed = Audit::new(audit.text.replacen("ann@desk", "bob@desk", 1));
         let notice = "line 2 of the audit does not follow from the one before: something was changed or taken out";
         assert_eq!(changed.lines().unwrap_err().to_string(), notice);
-        let lines: Vec<&str> = audit.text().lines().collect();
+        let lines: Vec<&str> = audit.text.lines().collect();
         let without = Audit::new([lines[0], lines[2]].join("\n"));
         assert_eq!(without.lines().unwrap_err().to_string(), notice);
+    }
+
+    #[test]
+    fn only_files_that_lack_a_line_are_written_until_they_are() {
+        let mut audit = Audit::default();
+        let append = |audit: &mut Audit, count: usize| {
+            for _ in 0..count {
+                audit.append(Line::new(Deed::Began, RunId::new("0199-a").unwrap(), "ann@desk".into(), "deploy".into()));
+            }
+        };
+        let names = |audit: &Audit| audit.unwritten().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        append(&mut audit, LINES_IN_A_FILE - 1);
+        let mut files: BTreeMap<String, String> = audit.unwritten().into_iter().collect();
+        audit.is_written();
+        // A write that has failed is made up for by the next one, also where that begins another file.
+        append(&mut audit, 1);
+        assert_eq!(names(&audit), ["000000.jsonl"]);
+        append(&mut audit, 1);
+        assert_eq!(names(&audit), ["000000.jsonl", "000001.jsonl"]);
+        files.extend(audit.unwritten());
+        audit.is_written();
+        append(&mut audit, 1);
+        assert_eq!(names(&audit), ["000001.jsonl"]);
+        files.extend(audit.unwritten());
+        let read = Audit::new(files.into_values().collect());
+        assert_eq!(read.lines().unwrap().len(), LINES_IN_A_FILE + 2);
+        assert_eq!(read.unwritten(), [] as [(String, String); 0]);
     }
 }

@@ -12,7 +12,6 @@ use stdlib::{
 use super::audit::{Audit, Line};
 
 pub(super) const AUDIT: &str = "audit";
-pub(super) const AUDIT_FILE: &str = "audit/log.jsonl";
 pub(super) const PLAN: &str = "plan.json";
 pub(super) const JOURNAL: &str = "journal.jsonl";
 /// Bundles that are kept.
@@ -32,8 +31,8 @@ pub struct Bundle {
 
 /// The environment's audit; empty before its first run.
 pub async fn read_audit(home: &Arc<dyn Host>, compose_project: &str) -> Result<Audit, Failure> {
-    let mut files = store::read(home.as_ref(), compose_project, Shelf::Runs, AUDIT).await?;
-    let text = String::from_utf8(files.remove("log.jsonl").unwrap_or_default());
+    let files = store::read(home.as_ref(), compose_project, Shelf::Runs, AUDIT).await?;
+    let text = String::from_utf8(files.into_values().flatten().collect());
     let text = text.map_err(|_| Failure::new(format!("the audit on {} is not text", home.name())).on(home.name()))?;
     Ok(Audit::new(text))
 }

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     audit::{Audit, Deed, Line},
-    bundle::{AUDIT_FILE, JOURNAL, PLAN, SLOTS, directory, read_audit},
+    bundle::{AUDIT, JOURNAL, PLAN, SLOTS, directory, read_audit},
 };
 use crate::engine::{Answer, Mirror, Outcome, RunDirectory, Word};
 
@@ -48,6 +48,17 @@ struct Place {
 impl Place {
     async fn write(&self, files: &[(&str, &[u8])]) -> Result<(), Failure> {
         store::write(&self.home, &self.compose_project, Shelf::Runs, files).await
+    }
+
+    /// Writes the lines of the audit that its files lack, and other files with them.
+    async fn write_audit(&self, audit: &mut Audit, others: &[(&str, &[u8])]) -> Result<(), Failure> {
+        let lacking: Vec<(String, String)> =
+            audit.unwritten().into_iter().map(|(name, text)| (format!("{AUDIT}/{name}"), text)).collect();
+        let lacking = lacking.iter().map(|(path, text)| (path.as_str(), text.as_bytes()));
+        let files: Vec<(&str, &[u8])> = lacking.chain(others.iter().copied()).collect();
+        self.write(&files).await?;
+        audit.is_written();
+        Ok(())
     }
 
     fn file(&self, name: &str) -> String {
@@ -86,13 +97,8 @@ impl Copy {
         let place = Place { home, compose_project, slot: line.slot, journal };
         let plan = fs::read(run.path().join(PLAN))
             .map_err(|error| Failure::new(format!("{}: {error}", run.path().join(PLAN).display())).hint("try again"))?;
-        place
-            .write(&[
-                (AUDIT_FILE, audit.text().as_bytes()),
-                (&place.file(PLAN), &plan),
-                (&place.file(JOURNAL), &place.journal()),
-            ])
-            .await?;
+        let run = [(place.file(PLAN), plan), (place.file(JOURNAL), place.journal())];
+        place.write_audit(&mut audit, &run.each_ref().map(|(path, text)| (path.as_str(), text.as_slice()))).await?;
         let place = Arc::new(place);
         let followed = Arc::clone(&place);
         let following = AbortOnDropHandle::new(tokio::spawn(async move { followed.follow().await }));
@@ -127,7 +133,7 @@ impl Mirror for Copy {
             Word::Approved => Deed::Approved { by },
             Word::Denied => Deed::Denied { by },
         }));
-        place.write(&[(AUDIT_FILE, audit.text().as_bytes())]).await
+        place.write_audit(&mut audit, &[]).await
     }
 
     async fn close(&self, outcome: Option<Outcome>) -> Result<(), Failure> {
@@ -137,6 +143,6 @@ impl Mirror for Copy {
         let mut audit = self.audit.lock().await;
         audit.append(self.line_of(Deed::Ended { outcome }));
         let place = &self.place;
-        place.write(&[(AUDIT_FILE, audit.text().as_bytes()), (&place.file(JOURNAL), &place.journal())]).await
+        place.write_audit(&mut audit, &[(&place.file(JOURNAL), &place.journal())]).await
     }
 }

@@ -127,7 +127,7 @@ fn runs_are_seen_from_another_machine() {
     }
     assert!(!page.contains("tops3cret"));
     // A broken chain is named by its line.
-    let store = "/var/lib/docker/volumes/e2e-runs-stagecraft-runs/_data/audit/log.jsonl";
+    let store = "/var/lib/docker/volumes/e2e-runs-stagecraft-runs/_data/audit/000000.jsonl";
     crate::lab::ssh(1, &format!("sed -i '2s/deploy/depl0y/' {store}"));
     let broken = stagecraft(app.path(), &["runs", "--audit"]).exits(5).stderr;
     assert!(broken.contains("line 3 of the audit"), "{broken}");

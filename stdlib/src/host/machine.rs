@@ -67,6 +67,11 @@ impl<A: Access> Machine<A> {
         }
     }
 
+    /// The connection, and in it a channel to the engine, which the first archive finds open.
+    async fn open_for_images(&self) -> Result<()> {
+        self.access.bulk(&self.engine).await?.greet().await
+    }
+
     async fn exchange(&self, path: &Path, request: &[u8]) -> Result<Option<Bytes>> {
         let door = self.access.door(path).await?;
         let mut answer = Vec::new();
@@ -240,7 +245,7 @@ impl<A: Access> Host for Machine<A> {
     async fn open_ahead(&self, what: Ahead) {
         let opened = match what {
             Ahead::Locks => self.access.open_for_locks().await,
-            Ahead::Images => self.access.bulk(&self.engine).await.map(drop),
+            Ahead::Images => self.open_for_images().await,
         };
         if let Err(error) = opened {
             tracing::debug!(host = %self.place.host, %error, ?what, "could not be opened ahead");

@@ -22,8 +22,8 @@ use crate::{
     plan::Effect,
 };
 
-/// The new ones in, then the old ones out: `entering` take requests, routes lead to them, the disk says so; then `leaving` take
-/// no more, and are removed when nothing is in flight.
+/// The new ones in, then the old ones out: `entering` take requests, routes lead to them, and the disk says so; then `leaving`
+/// take no more, and are removed when nothing is in flight.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Switch {
@@ -81,8 +81,11 @@ impl Turn<'_> {
             self.refuse_taken(host, &fragments)?;
             self.see_ready(&mut runtime, &runtime::rows(&answer)).await?;
             self.record(fragments.entry(self.switch.project.clone()).or_default());
-            self.admit(&mut runtime, &runtime::map(&answer), &fragments).await?;
-            Files::of(&fragments).write(host).await
+            let there = runtime::map(&answer);
+            // Both are seen to their end: a late write would come after the undo's own.
+            let (admitted, recorded) =
+                tokio::join!(self.admit(&mut runtime, &there, &fragments), Files::of(&fragments).write(host));
+            admitted.and(recorded)
         })
         .await?;
         self.dismiss(cx, &mut runtime).await

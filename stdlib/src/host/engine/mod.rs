@@ -105,6 +105,11 @@ impl Engine {
         }
     }
 
+    /// Leaves a connection open behind it, for the next request.
+    pub async fn greet(&self) -> Result<()> {
+        self.ask("whether it answers", || self.docker.ping()).await.map(drop)
+    }
+
     pub fn platform(&self) -> &str {
         &self.version.platform
     }

@@ -20,7 +20,7 @@ use super::{
     CONNECT, ENGINE,
     destination::Destination,
     dial::{self, As},
-    master::Master,
+    master::{Cargo, Master},
 };
 use crate::host::{
     CommandOutput, HostError, LockHolder, Locked, Result,
@@ -212,7 +212,8 @@ impl Access for Ssh {
             address: self.place.address.clone(),
             why: format!("a second connection, for images, was not had within {CONNECT}"),
         };
-        let started = timeout(CONNECT.duration(), Master::start(&self.destination)).await.map_err(late)?;
+        let started =
+            timeout(CONNECT.duration(), Master::start(&self.destination, Cargo::Images)).await.map_err(late)?;
         let line = Line::new(started.map_err(|refusal| self.place.refused(refusal))?);
         let engine = engine.through(self.door_through(&line, Path::new(ENGINE)).await?);
         *bulk = Some((line, engine.clone()));

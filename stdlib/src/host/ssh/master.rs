@@ -39,6 +39,15 @@ kill "$ssh"; wait "$ssh"
 rm -rf "$directory"
 "#;
 
+/// What a connection carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cargo {
+    /// Questions and answers: mostly JSON that repeats itself. `ssh` compresses them, where the server lets it.
+    Words,
+    /// Layers, which are compressed already.
+    Images,
+}
+
 /// A connection that sessions and forwarded sockets share.
 pub struct Master {
     /// Where its sockets are: short, because a socket's path may have only 104 bytes, and for this user alone.
@@ -52,11 +61,11 @@ pub struct Master {
 
 impl Master {
     /// Resolves when `ssh` has logged in. To give up, drop the future.
-    pub async fn start(destination: &Destination) -> Result<Self, Refusal> {
+    pub async fn start(destination: &Destination, cargo: Cargo) -> Result<Self, Refusal> {
         let failed = |error: std::io::Error| Refusal::Other(format!("ssh cannot be started: {error}"));
         let directory = tempfile::Builder::new().prefix("sc-").tempdir_in("/tmp").map_err(failed)?.keep();
         let control = directory.join("m");
-        let mut child = command(&directory, &control, destination).spawn().map_err(failed)?;
+        let mut child = command(&directory, &control, destination, cargo).spawn().map_err(failed)?;
         let leash = child.stdin.take().expect("piped");
         let errors = child.stderr.take().expect("piped");
         let (words, mut ended) = watch::channel(None);
@@ -100,7 +109,7 @@ impl Master {
     }
 }
 
-fn command(directory: &Path, control: &Path, destination: &Destination) -> Command {
+fn command(directory: &Path, control: &Path, destination: &Destination, cargo: Cargo) -> Command {
     let mut command = Command::new("sh");
     command.args([OsStr::new("-c"), OsStr::new(WATCHDOG), OsStr::new("ssh"), directory.as_os_str()]);
     // Nothing of the user's configuration that would start something of its own, or end the connection early.
@@ -114,6 +123,9 @@ fn command(directory: &Path, control: &Path, destination: &Destination) -> Comma
         "ServerAliveInterval=30",
     ] {
         command.args(["-o", option]);
+    }
+    if cargo == Cargo::Words {
+        command.args(["-o", "Compression=yes"]);
     }
     command.args(destination.arguments());
     // A group of its own: the terminal's Ctrl-C is for this process, which still needs its hosts to put things back.

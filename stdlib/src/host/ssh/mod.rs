@@ -17,7 +17,7 @@ use self::{
     diagnosis::Socket,
     dial::As,
     keys::Refusal,
-    master::Master,
+    master::{Cargo, Master},
 };
 use super::{
     Host, HostError, Result,
@@ -46,7 +46,7 @@ pub async fn connect(settings: &HostSettings) -> Result<Arc<dyn Host>> {
 }
 
 async fn connect_patiently(destination: Destination, place: Place) -> Result<Arc<dyn Host>> {
-    let master = Master::start(&destination).await.map_err(|refusal| place.refused(refusal))?;
+    let master = Master::start(&destination, Cargo::Words).await.map_err(|refusal| place.refused(refusal))?;
     let (meter, pulse) = (Arc::new(Meter::default()), Arc::new(Pulse::default()));
     tokio::spawn(end_with(master.end(), Arc::clone(&pulse)));
     let mut access = Ssh::new(destination, place.clone(), master, Arc::clone(&meter));
