@@ -41,7 +41,8 @@ impl Images {
 pub async fn operator() -> Result<Arc<dyn Host>, CliError> {
     let name = HostName::new("this-machine").expect("a valid name");
     let settings = HostSettings { name, address: Address::Local, roles: Vec::new(), labels: BTreeMap::new() };
-    Ok(host::connect(&settings).await?)
+    // Unlike a host, it cannot be gone without.
+    Ok(host::connect(&settings).await.map_err(Failure::from)?)
 }
 
 /// Builds what has changed for the hosts' platform. Changes no host.

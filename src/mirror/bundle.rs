@@ -61,7 +61,7 @@ mod tests {
         release::store::{self, Shelf},
     };
 
-    use super::{AUDIT_FILE, Bundle, fetch, read_audit};
+    use super::{AUDIT, Bundle, fetch, read_audit};
     use crate::mirror::{Audit, Deed, Line};
 
     fn line(run: &str, slot: usize) -> Line {
@@ -78,8 +78,10 @@ mod tests {
         for line in [line("0199-a", 0), line("0199-b", 1), line("0199-c", 0)] {
             audit.append(line);
         }
+        let [(name, lines)] = &audit.unwritten()[..] else { panic!("one file") };
+        let name = format!("{AUDIT}/{name}");
         let files: [(&str, &[u8]); 4] = [
-            (AUDIT_FILE, audit.text().as_bytes()),
+            (&name, lines.as_bytes()),
             ("00/plan.json", b"another plan"),
             ("01/plan.json", b"plan"),
             ("01/journal.jsonl", b"journal"),
