@@ -99,9 +99,9 @@ fn mistakes_in_a_recipe() {
 #[test]
 fn an_unreachable_host() {
     let app = deployed("e2e-bad-unreachable");
-    let good = app.read("stagecraft.yml");
-    app.write("stagecraft.yml", &good.replace(&lab::address(1), "10.66.0.99"));
-    let ran = refused(&app, 5, &["h1", "10.66.0.99"]);
+    let (good, nobody) = (app.read("stagecraft.yml"), lab::in_network(99));
+    app.write("stagecraft.yml", &good.replace(&lab::address(1), &nobody));
+    let ran = refused(&app, 5, &["h1", &nobody]);
     assert!(ran.took.as_secs() < 13, "{:?}", ran.took);
     app.write("stagecraft.yml", &good);
 }

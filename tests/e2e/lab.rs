@@ -17,12 +17,22 @@ pub fn labtool() -> PathBuf {
     cache().join("bin/labtool")
 }
 
+/// An address in the lab's network, by its last number.
+pub fn in_network(last: u8) -> String {
+    format!("{}.{last}", env::var("NET").unwrap_or_else(|_| "10.66.0".into()))
+}
+
 pub fn address(host: u8) -> String {
-    format!("10.66.0.{}", 10 + host)
+    in_network(10 + host)
+}
+
+/// What the names of the lab's network namespaces begin with.
+pub fn prefix() -> String {
+    env::var("PFX").unwrap_or_else(|_| "lab".into())
 }
 
 fn run_dir() -> PathBuf {
-    cache().join("run")
+    env::var_os("LAB_RUN").map_or_else(|| cache().join("run"), Into::into)
 }
 
 /// A line of `hosts:` for stagecraft.yml.

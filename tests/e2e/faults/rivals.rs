@@ -70,29 +70,34 @@ fn until_it_waits(fleet: &Fleet, before: &Path) -> PathBuf {
 }
 
 /// A network of its own for the first runner, so that its cable alone can be pulled.
-struct Elsewhere;
+struct Elsewhere {
+    namespace: String,
+    switch: String,
+}
 
 impl Elsewhere {
     fn plug_in() -> Self {
-        let elsewhere = Self;
-        lab::local(
-            "ip netns add lab-runner && ip -n lab-runner link set lo up && \
-             ip link add eth0 netns lab-runner type veth peer name runner netns lab-sw && \
-             ip -n lab-sw link set runner master br0 up && \
-             ip -n lab-runner addr add 10.66.0.2/24 dev eth0 && ip -n lab-runner link set eth0 up",
-        );
+        let prefix = lab::prefix();
+        let elsewhere = Self { namespace: format!("{prefix}-runner"), switch: format!("{prefix}-sw") };
+        let (Self { namespace, switch }, address) = (&elsewhere, lab::in_network(2));
+        lab::local(&format!(
+            "ip netns add {namespace} && ip -n {namespace} link set lo up && \
+             ip link add eth0 netns {namespace} type veth peer name runner netns {switch} && \
+             ip -n {switch} link set runner master br0 up && \
+             ip -n {namespace} addr add {address}/24 dev eth0 && ip -n {namespace} link set eth0 up",
+        ));
         elsewhere
     }
 
-    fn cable(state: &str) {
-        lab::local(&format!("ip -n lab-sw link set runner {state}"));
+    fn cable(&self, state: &str) {
+        lab::local(&format!("ip -n {} link set runner {state}", self.switch));
     }
 
-    fn start(fleet: &Fleet, args: &[&str]) -> Child {
+    fn start(&self, fleet: &Fleet, args: &[&str]) -> Child {
         let inner = command(fleet.app.path(), args);
         let log = std::fs::File::create(fleet.app.path().with_extension("elsewhere")).expect("a log");
         let mut outer = Command::new("ip");
-        outer.args(["netns", "exec", "lab-runner"]).arg(inner.get_program()).args(inner.get_args());
+        outer.args(["netns", "exec", &self.namespace]).arg(inner.get_program()).args(inner.get_args());
         for (name, value) in inner.get_envs() {
             outer.env(name, value.unwrap_or_default());
         }
@@ -103,7 +108,7 @@ impl Elsewhere {
 
 impl Drop for Elsewhere {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", "lab-runner"]).status();
+        let _ = Command::new("ip").args(["netns", "del", &self.namespace]).status();
     }
 }
 
@@ -126,13 +131,13 @@ fn a_runner_that_is_cut_off_and_a_second_one() {
     let elsewhere = Elsewhere::plug_in();
     fleet.version_with("cut-off", "ENV SLOW_START_MS=60000");
     let before = fleet.newest_run();
-    let mut first = Elsewhere::start(&fleet, &["deploy", "--yes"]);
+    let mut first = elsewhere.start(&fleet, &["deploy", "--yes"]);
     let journal_of_first = until_it_waits(&fleet, &before);
-    Elsewhere::cable("down");
+    elsewhere.cable("down");
     fleet.version("second");
     stagecraft(fleet.app.path(), &["deploy", "--yes", "--wait", "60s"]).exits(0);
     let second_began = starts(&fleet.journal())[0];
-    Elsewhere::cable("up");
+    elsewhere.cable("up");
     ends_without_another_start(&mut first, &journal_of_first, second_began);
     fleet.is_on("second", &[1, 2, 3], "a partition");
     drop(elsewhere);
