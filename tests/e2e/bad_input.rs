@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     app::App,
+    images::noise,
     lab::{self, Place},
     stagecraft::{Ran, stagecraft},
 };
@@ -185,7 +186,9 @@ fn no_engine_on_a_host() {
 fn no_room_for_the_layers_on_one_of_two_hosts() {
     let app = App::web("e2e-bad-room", &[Place::Host(1), Place::Host(2)], HTTP);
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
-    std::fs::write(app.path().join("big"), vec![7; 80 << 20]).expect("a writable directory");
+    let mut big = noise(1);
+    big.resize(80 << 20, 7);
+    std::fs::write(app.path().join("big"), big).expect("a writable directory");
     app.version_with("v2", "COPY big /big");
     // More than the preflight wants, less than the layer takes as it arrives and unpacked.
     lab::ssh(
