@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use stdlib::{
-    facts::ground::{self, Ground},
+    facts::ground::{self, Ground, ROOM},
     failure::Failure,
     host::{Host, HostError},
     ingress, labels,
@@ -12,9 +12,6 @@ use stdlib::{
 
 use super::{CliError, session::Session};
 use crate::{config::Project, recipe::Recipe};
-
-/// Less than this on the engine's disk, and nothing is begun. Bytes.
-const ROOM: u64 = 128 << 20;
 
 /// The ports that the project wants on a host, each with who wants it.
 type Wanted = BTreeMap<u16, String>;
@@ -63,10 +60,7 @@ async fn published(host: &dyn Host, project: &Project) -> Result<Wanted, HostErr
 }
 
 fn room(host: &dyn Host, ground: &Ground) -> Option<Failure> {
-    let (directory, free) = ground.disk.as_ref().filter(|(_, free)| *free < ROOM)?;
-    let (name, free, least) = (host.name(), free >> 20, ROOM >> 20);
-    let what = format!("{name} has {free} MB free in {directory}, and a deploy needs at least {least} MB");
-    Some(Failure::new(what).on(name).hint(format!("make room: `stagecraft ssh {name} docker image prune -a`")))
+    ground.disk.as_ref()?.lacks(ROOM, host.name(), "a deploy needs at least")
 }
 
 fn ports<'a>(host: &'a dyn Host, ground: &'a Ground, wanted: &'a Wanted) -> impl Iterator<Item = Failure> + 'a {

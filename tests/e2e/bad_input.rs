@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     app::App,
+    images::noise,
     lab::{self, Place},
     stagecraft::{Ran, stagecraft},
 };
@@ -177,6 +178,35 @@ fn no_engine_on_a_host() {
     for word in ["h2", "no Docker engine answers", "systemctl"] {
         assert!(ran.stderr.contains(word), "`{word}` is not in:\n{}", ran.stderr);
     }
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+}
+
+// spec: images.room
+#[test]
+fn no_room_for_the_layers_on_one_of_two_hosts() {
+    let app = App::web("e2e-bad-room", &[Place::Host(1), Place::Host(2)], HTTP);
+    stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    let mut big = noise(1);
+    big.resize(80 << 20, 7);
+    std::fs::write(app.path().join("big"), big).expect("a writable directory");
+    app.version_with("v2", "COPY big /big");
+    // More than the preflight wants, less than the layer takes as it arrives and unpacked.
+    lab::ssh(
+        2,
+        "mount -o remount,size=$(($(df --output=used -k /var/lib/docker | tail -1) + 135 * 1024))k /var/lib/docker",
+    );
+    let images = || [1, 2].map(|host| lab::ssh(host, "docker images --all --no-trunc --quiet | sort"));
+    let before = (app.snapshot(), images());
+    let ran = stagecraft(app.path(), &["deploy", "--yes"]);
+    let after = (app.snapshot(), images());
+    lab::host(2, "empty");
+    let ran = ran.exits(5);
+    for word in ["h2 has 13", "free in /var/lib/docker", "the images that it lacks need 225 MB", "`stagecraft ssh h2 "]
+    {
+        assert!(ran.stderr.contains(word), "`{word}` is not in:\n{}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("no space left on device"), "{}", ran.stderr);
+    assert_eq!(after, before);
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
 }
 

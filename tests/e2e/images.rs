@@ -20,7 +20,7 @@ fn version(app: &App, version: &str) {
 }
 
 /// Bytes that no compression makes smaller, others in each run: a host may have an earlier run's layers.
-fn noise(megabytes: usize) -> Vec<u8> {
+pub fn noise(megabytes: usize) -> Vec<u8> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     let mut state = u64::from(now.subsec_nanos()) | 1;
     let next = |_| {

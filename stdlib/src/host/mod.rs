@@ -59,7 +59,7 @@ pub struct EngineInfo {
     /// `linux/amd64`, in the names that images use.
     pub platform: String,
     pub store: ImageStore,
-    /// Where the engine keeps its data on the host, such as `/var/lib/docker`.
+    /// Where images are kept on the host, such as `/var/lib/docker`.
     pub directory: String,
     /// The engine runs in a virtual machine of its own (Docker Desktop): its networks cannot be reached from this one.
     pub desktop: bool,

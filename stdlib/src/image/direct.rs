@@ -12,9 +12,10 @@ use super::{
     archive::Described,
     export::Export,
     layers::Layers,
+    room,
     shipment::Shipment,
     source::Source,
-    transfer::{Lack, SendImages, Sent, find, settle},
+    transfer::{Lack, SendImages, Sent, find, report, settle},
 };
 use crate::{
     failure::Failure,
@@ -25,19 +26,19 @@ use crate::{
 
 pub async fn send(operation: &SendImages, cx: &Context, source: &Source) -> Result<Value> {
     let asked = operation.hosts.iter().map(|lack| look(operation, cx, lack));
-    let (states, exports) = tokio::join!(join_all(asked), export(operation, cx, source));
-    let (layers, exported) = exports;
-    let outcomes = operation.hosts.iter().zip(states).map(|(lack, state)| {
-        let (layers, exported) = (Arc::clone(&layers), &exported);
-        async move {
-            let outcome = match state {
-                Ok(state) => send_to(cx, lack, state, &layers, exported).await,
-                Err(failure) => Err(failure),
-            };
-            (lack, outcome.map_err(|failure| failure.on(&lack.host)))
-        }
+    let (states, (layers, exported)) = tokio::join!(join_all(asked), export(operation, cx, source));
+    let parcels = operation.hosts.iter().zip(states).map(|(lack, state)| {
+        let parcel = state.and_then(|state| Parcel::of(&state, &exported));
+        (lack, parcel.map_err(|failure| failure.on(&lack.host)))
     });
-    settle(join_all(outcomes).await)
+    let parcels = settle(parcels.collect())?;
+    // What one host has no room for, no host is sent.
+    check_room(cx, &parcels, &layers).await?;
+    let layers = &layers;
+    let sent = parcels.into_iter().map(|(lack, parcel)| async move {
+        (lack, send_to(cx, lack, parcel, layers).await.map_err(|failure| failure.on(&lack.host)))
+    });
+    Ok(report(&settle(join_all(sent).await)?))
 }
 
 /// What a host has, just before it is sent anything.
@@ -46,6 +47,42 @@ struct State {
     lacks: Vec<String>,
     /// The layers of images that it has, from the base up.
     has: Vec<Vec<String>>,
+}
+
+/// What a host is to be sent.
+struct Parcel {
+    images: Vec<Described>,
+    /// The layers that it seems to lack.
+    lacked: Vec<String>,
+}
+
+impl Parcel {
+    fn of(state: &State, exported: &Exported) -> Result<Self> {
+        let images: Vec<Described> =
+            state.lacks.iter().map(|digest| exported[digest].clone()).collect::<Result<_>>()?;
+        let lacked = lacked_layers(&images, &state.has);
+        Ok(Self { images, lacked })
+    }
+}
+
+async fn check_room(cx: &Context, parcels: &[(&Lack, Parcel)], layers: &Layers) -> Result<()> {
+    let lacked = parcels.iter().flat_map(|(_, parcel)| parcel.lacked.iter().cloned());
+    let footprints = layers.footprints(lacked.collect()).await.map_err(|error| {
+        Failure::new(format!("the images that are to be sent cannot be read: {error}"))
+            .hint("build them anew: `stagecraft deploy --rebuild`")
+    })?;
+    let checked = parcels.iter().map(|(lack, parcel)| {
+        let need = parcel.lacked.iter().map(|diff_id| footprints[diff_id]).sum();
+        async move {
+            let checked = match cx.host_named(&lack.host) {
+                Ok(host) => room::check(host.as_ref(), need).await,
+                Err(failure) => Err(failure),
+            };
+            (*lack, checked)
+        }
+    });
+    settle(join_all(checked).await)?;
+    Ok(())
 }
 
 async fn look(operation: &SendImages, cx: &Context, lack: &Lack) -> Result<State> {
@@ -94,14 +131,13 @@ async fn export_one(image: &Image, source: &Source) -> Result<Export> {
         .hint(format!("remove that tag with `docker rmi {}`, and deploy again", image.tag())))
 }
 
-async fn send_to(cx: &Context, lack: &Lack, state: State, layers: &Arc<Layers>, exported: &Exported) -> Result<Sent> {
+async fn send_to(cx: &Context, lack: &Lack, parcel: Parcel, layers: &Arc<Layers>) -> Result<Sent> {
     let shipment = Shipment { cx, host: cx.host_named(&lack.host)?, layers };
-    let images: Vec<Described> = state.lacks.iter().map(|digest| exported[digest].clone()).collect::<Result<_>>()?;
+    let Parcel { images, lacked } = parcel;
     if images.is_empty() {
         cx.progress.say(Some(&lack.host), "is there already");
         return Ok(Sent::default());
     }
-    let lacked = lacked_layers(&images, &state.has);
     if lacked.len() == lacked_layers(&images, &[]).len() {
         return send_all(&shipment, &images).await;
     }
@@ -192,7 +228,18 @@ pub fn lacked_layers(images: &[Described], has: &[Vec<String>]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Described, lacked_layers};
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use serde_json::Value;
+
+    use super::{Described, Lack, SendImages, Source, lacked_layers, send};
+    use crate::{
+        host::{CommandOutput, Host, Hosts, ImageStore, fake::FakeHost},
+        model::{Authority, HostName, Identity, Image, RunId, SecretKey, SecretValue, Transfer, Values},
+        operation::{Context, Outputs, Progress},
+        plan::Key,
+    };
 
     fn image(layers: &[&str]) -> Described {
         let layers = layers.iter().map(|layer| ((*layer).to_owned(), 1)).collect();
@@ -223,5 +270,88 @@ mod tests {
         let images = [image(&["os", "web"]), image(&["os", "api"]), image(&["os", "api", "api"])];
         assert_eq!(lacked_layers(&images, &[]), ["os", "web", "api"]);
         assert_eq!(lacked_layers(&images, &[base(&["os", "web"])]), ["api"]);
+    }
+
+    struct Nothing;
+
+    impl Outputs for Nothing {
+        fn get(&self, _: &Key) -> Option<Value> {
+            None
+        }
+    }
+
+    impl Progress for Nothing {
+        fn say(&self, _: Option<&HostName>, _: &str) {}
+    }
+
+    /// A host whose disk has so many MB free.
+    fn with_room(name: &str, free: u64) -> FakeHost {
+        let host = FakeHost::new(name);
+        has_room(&host, free);
+        host
+    }
+
+    fn has_room(host: &FakeHost, free: u64) {
+        host.on_shell(move |_, _| {
+            let stdout = format!("/dev/vda1 1 1 {} 1% /\n", free << 10).into();
+            CommandOutput { code: Some(0), stdout, stderr: Bytes::new() }
+        });
+    }
+
+    /// A layer of 15,000 directories: 7 MB, and 58 MB on a disk.
+    fn many_directories() -> Bytes {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_size(0);
+        for number in 0..15_000 {
+            tar.append_data(&mut header, number.to_string(), &b""[..]).unwrap();
+        }
+        tar.into_inner().unwrap().into()
+    }
+
+    // spec: images.room
+    #[tokio::test]
+    async fn what_one_host_has_no_room_for_no_host_is_sent() {
+        let (roomy, small) = (with_room("web-1", 1000), with_room("web-2", 129));
+        let builder = FakeHost::new("builder");
+        builder.import_image("shop-web", many_directories()).await.unwrap();
+        let digest = builder.image("shop-web").await.unwrap().unwrap().id.unwrap();
+        let image = Image { source: "shop-web".into(), digest, platform: "linux/amd64".into() };
+        builder.tag_image("shop-web", &image.tag()).await.unwrap();
+        let lack = |host: &FakeHost| Lack {
+            host: host.name().clone(),
+            store: ImageStore::Classic,
+            images: vec![image.digest.clone()],
+            bases: vec![],
+        };
+        let hosts = vec![lack(&roomy), lack(&small)];
+        let operation = SendImages { via: Transfer::Direct, images: vec![image.clone()], hosts };
+        let cx = Context {
+            hosts: Hosts::new(vec![roomy.host(), small.host()]),
+            run: RunId::new("run").unwrap(),
+            key: Key::root().child("images"),
+            host: None,
+            began: jiff::Timestamp::UNIX_EPOCH,
+            release: None,
+            values: Arc::new(Values::default()),
+            identity: Arc::new(Identity {
+                key: SecretKey::new([0; 32]),
+                authority: Authority { certificate: String::new(), key: SecretValue::new("") },
+            }),
+            source: None,
+            outputs: Arc::new(Nothing),
+            progress: Arc::new(Nothing),
+        };
+        let source = Source::new(builder.host());
+        let failure = send(&operation, &cx, &source).await.unwrap_err();
+        let text = "web-2 has 129 MB free in /var/lib/docker, and the images that it lacks need 130 MB";
+        assert_eq!((failure.message.as_str(), failure.host.as_ref()), (text, Some(small.name())));
+        let loads = |host: &FakeHost| host.calls().iter().filter(|call| call.starts_with("load_image")).count();
+        assert_eq!((loads(&roomy), loads(&small)), (0, 0));
+
+        has_room(&small, 130);
+        send(&operation, &cx, &source).await.unwrap();
+        assert_eq!((loads(&roomy), loads(&small)), (1, 1));
     }
 }

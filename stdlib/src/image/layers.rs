@@ -1,7 +1,7 @@
 //! The layers of exported images, each read and compressed once, when the first host asks for it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::File,
     io,
     os::unix::fs::FileExt,
@@ -11,13 +11,14 @@ use std::{
 use bytes::Bytes;
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Shared, try_join_all},
 };
 use tokio::sync::Semaphore;
 
 use super::{
     archive::{self, Described},
     export::{Export, ExportError, Layer},
+    room,
 };
 
 /// How much of a layer is read at once.
@@ -73,6 +74,16 @@ impl Layers {
             self.sources.insert(layer.diff_id.clone(), (Arc::clone(&export), layer.clone(), size));
         }
         Ok(Described { tag: tag.to_owned(), config: export.config.clone(), layers })
+    }
+
+    /// The room that each of these layers takes on a host. They are read for it.
+    pub async fn footprints(&self, diff_ids: BTreeSet<String>) -> Result<HashMap<String, u64>, ExportError> {
+        let footprints = diff_ids.into_iter().map(|diff_id| async move {
+            let (export, layer, size) = self.sources[&diff_id].clone();
+            let read = move || Ok((diff_id, size + room::unpacked(export.open(&layer)?)?));
+            tokio::task::spawn_blocking(read).await.expect("reading does not panic")
+        });
+        try_join_all(footprints).await.map(|footprints| footprints.into_iter().collect())
     }
 
     /// Begins to compress these layers, in this order, without waiting for one to be asked for.

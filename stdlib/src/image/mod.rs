@@ -13,6 +13,7 @@ mod identity;
 mod ignore;
 mod layers;
 mod registry;
+mod room;
 mod shipment;
 mod source;
 mod transfer;

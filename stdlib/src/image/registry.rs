@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::{
     cli::{last_lines, wait},
     credentials,
-    transfer::{Lack, SendImages, Sent, find, settle},
+    transfer::{Lack, SendImages, Sent, find, report, settle},
 };
 use crate::{
     failure::Failure,
@@ -50,7 +50,7 @@ pub async fn send(operation: &SendImages, cx: &Context, builder: &Arc<dyn Host>,
             (lack, pulled.map_err(|failure| failure.on(&lack.host)))
         }
     });
-    settle(join_all(outcomes).await)
+    Ok(report(&settle(join_all(outcomes).await)?))
 }
 
 /// Pushes with the docker CLI, which knows the operator's logins, under a name that says the content.

@@ -69,15 +69,14 @@ pub async fn find(host: &Arc<dyn Host>, tag: &str) -> std::result::Result<Option
     Ok(found.and_then(|image| Some(Present { id: image.id?, layers: image.root_fs?.layers? })))
 }
 
-/// One failure out of the hosts' outcomes: the first, with the others beside it, each once with its hosts.
-pub fn settle(outcomes: Vec<(&Lack, Result<Sent>)>) -> Result<Value> {
-    let mut sent = serde_json::Map::new();
+/// All hosts' outcomes, or one failure out of them: the first, with the others beside it, each once with its hosts.
+pub fn settle<T>(outcomes: Vec<(&Lack, Result<T>)>) -> Result<Vec<(&Lack, T)>> {
+    let mut done = Vec::new();
     let mut failures: Vec<(Failure, Vec<&HostName>)> = Vec::new();
-    for (Lack { host, .. }, outcome) in outcomes {
+    for (lack, outcome) in outcomes {
+        let host = &lack.host;
         match outcome {
-            Ok(Sent { layers, bytes }) => {
-                sent.insert(host.to_string(), json!({ "layers": layers, "bytes": bytes }));
-            }
+            Ok(outcome) => done.push((lack, outcome)),
             Err(failure) => {
                 let same =
                     failures.iter_mut().find(|(other, hosts)| says_the_same((&failure, host), (other, hosts[0])));
@@ -89,7 +88,7 @@ pub fn settle(outcomes: Vec<(&Lack, Result<Sent>)>) -> Result<Value> {
         }
     }
     let mut failures = failures.into_iter();
-    let Some((first, hosts)) = failures.next() else { return Ok(Value::Object(sent)) };
+    let Some((first, hosts)) = failures.next() else { return Ok(done) };
     let host = first.host.clone().filter(|_| hosts.len() == 1);
     let first = Failure { host, ..first };
     let others = failures.map(|(failure, hosts)| match on_several(&hosts) {
@@ -98,6 +97,14 @@ pub fn settle(outcomes: Vec<(&Lack, Result<Sent>)>) -> Result<Value> {
     });
     let detail: Vec<String> = on_several(&hosts).into_iter().chain(first.detail.clone()).chain(others).collect();
     Err(if detail.is_empty() { first } else { first.detail(detail.join("\n")) })
+}
+
+/// What each host was sent, as the operation's output.
+pub fn report(sent: &[(&Lack, Sent)]) -> Value {
+    let sent = sent
+        .iter()
+        .map(|(lack, Sent { layers, bytes })| (lack.host.to_string(), json!({ "layers": layers, "bytes": bytes })));
+    Value::Object(sent.collect())
 }
 
 /// Whether two hosts' failures differ in nothing but the names of their hosts.

@@ -23,8 +23,11 @@ use super::{
 };
 use crate::model::{HostName, Span};
 
-/// For a question that the engine answers from memory.
+/// Where an engine keeps its data, unless it says otherwise.
 const DIRECTORY: &str = "/var/lib/docker";
+/// The socket of a containerd that is a service of its own, and where it keeps its data.
+const CONTAINERD: [&str; 2] = ["/run/containerd/containerd.sock", "/var/lib/containerd"];
+/// For a question that the engine answers from memory.
 const QUESTION: Span = Span::secs(15);
 /// For a change that involves no transfer: creating, starting, removing.
 const CHANGE: Span = Span::secs(120);
@@ -119,12 +122,14 @@ impl Engine {
         let driver = info.driver_status.unwrap_or_default();
         let snapshotter =
             driver.iter().any(|pair| pair.iter().any(|text| text.starts_with("io.containerd.snapshotter")));
+        let store = if snapshotter { ImageStore::Containerd } else { ImageStore::Classic };
+        let containerd = info.containerd.and_then(|containerd| containerd.address);
         Ok(EngineInfo {
             version: self.version.engine.clone(),
             api: self.version.api.clone(),
             platform: self.version.platform.clone(),
-            directory: info.docker_root_dir.unwrap_or_else(|| DIRECTORY.to_owned()),
-            store: if snapshotter { ImageStore::Containerd } else { ImageStore::Classic },
+            directory: image_directory(store, info.docker_root_dir, containerd.as_deref()),
+            store,
             desktop: info.operating_system.is_some_and(|system| system.starts_with("Docker Desktop")),
         })
     }
@@ -260,6 +265,15 @@ fn platform(os: &str, arch: &str) -> String {
     }
 }
 
+/// The containerd store is where its containerd is: below the engine's own directory, unless that is a service of its own.
+fn image_directory(store: ImageStore, root: Option<String>, containerd: Option<&str>) -> String {
+    let [socket, directory] = CONTAINERD;
+    match (store, containerd) {
+        (ImageStore::Containerd, Some(address)) if address.trim_start_matches("/var") == socket => directory.to_owned(),
+        _ => root.unwrap_or_else(|| DIRECTORY.to_owned()),
+    }
+}
+
 /// `1.41`.
 fn client_version(text: &str) -> Option<ClientVersion> {
     let (major, minor) = text.split_once('.')?;
@@ -280,11 +294,21 @@ fn speaking(door: Door, version: &ClientVersion) -> Docker {
 
 #[cfg(test)]
 mod tests {
-    use super::platform;
+    use super::{ImageStore, image_directory, platform};
 
     #[test]
     fn platforms_have_the_names_of_images() {
         assert_eq!(platform("linux", "amd64"), "linux/amd64");
         assert_eq!(platform("linux", "arm"), "linux/arm/v7");
+    }
+
+    #[test]
+    fn images_are_where_the_store_is() {
+        let directory = |store, containerd| image_directory(store, Some("/data".into()), containerd);
+        let (own, service) = ("/var/run/docker/containerd/containerd.sock", "/run/containerd/containerd.sock");
+        assert_eq!(directory(ImageStore::Classic, Some(service)), "/data");
+        assert_eq!(directory(ImageStore::Containerd, Some(own)), "/data");
+        assert_eq!(directory(ImageStore::Containerd, Some(service)), "/var/lib/containerd");
+        assert_eq!(image_directory(ImageStore::Classic, None, None), "/var/lib/docker");
     }
 }
