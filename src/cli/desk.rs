@@ -20,7 +20,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{decider::gather, lock, prepare::author, session::Session};
+use super::{
+    lock,
+    prepare::author,
+    session::{Session, gather},
+};
 use crate::{
     engine::{Answer, Desk, Meanwhile, Petition, Reply, Word},
     mirror::{self, Claim},

@@ -100,7 +100,7 @@ impl Performance {
             journal,
             mirror: Some(Box::new(mirror)),
             desk: Some(Box::new(desk)),
-            decider: Some(Box::new(decider)),
+            decider: Some(Arc::new(decider)),
             assume: self.assume,
             limit: self.limit,
             timing: Timing::default(),

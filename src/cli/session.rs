@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use futures_util::future::join_all;
 use stdlib::{
     facts::{self, Facts},
+    failure::Failure,
     host::{self, Ahead, Host, HostError, Hosts},
     model::HostName,
 };
@@ -80,4 +81,12 @@ impl Session {
         self.opening().clear();
         join_all(self.hosts.iter().map(|host| host.close())).await;
     }
+}
+
+/// The facts of a run's hosts while it is under way. Of several that do not answer, the first is the failure.
+pub async fn gather(hosts: &Hosts, compose_project: &str) -> Result<Facts, Failure> {
+    facts::gather(hosts, compose_project).await.map_err(|errors| {
+        let first = errors.into_iter().next();
+        first.map_or_else(|| Failure::new("the hosts do not answer"), Failure::from)
+    })
 }

@@ -163,7 +163,14 @@ pub fn parse_plan(text: &[u8], path: &Path) -> Result<Plan, RunError> {
         Some(version) if version != u64::from(Plan::SCHEMA) => {
             Err(RunError::Version { path: path.to_owned(), version })
         }
-        _ => serde_json::from_value(value).map_err(wrong),
+        _ => {
+            let plan: Plan = serde_json::from_value(value).map_err(wrong)?;
+            if plan.root.is_open() && plan.script.is_none() {
+                let why = "it has a `later`, and not the recipe that decides it".to_owned();
+                return Err(RunError::Plan { path: path.to_owned(), why });
+            }
+            Ok(plan)
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use stdlib::{
     failure::Failure,
     host::{Hosts, LockGuard},
     image::Source,
-    model::{HostName, Identity, Release, RunId, Values},
+    model::{HostName, Identity, Release, RunId, Values, environment_option},
     operation::{AnyOperation, DecodeError},
     plan::{Effect, Key, Node, Plan, Planned},
 };
@@ -89,7 +89,7 @@ pub struct Execution {
     /// Where a person is asked.
     pub desk: Option<Box<dyn Desk>>,
     /// Evaluates what the plan leaves open.
-    pub decider: Option<Box<dyn Decider>>,
+    pub decider: Option<Arc<dyn Decider>>,
     /// What a person has said of operations that cannot tell whether they have happened.
     pub assume: Option<Assume>,
     /// Hosts that are busy at once; see [`HOSTS_AT_ONCE`].
@@ -213,13 +213,11 @@ async fn drive(execution: Execution, history: &History, heading: Heading) -> End
             if let Some(lock) = execution.lock {
                 lock.release().await;
             }
-            Ended {
-                outcome: Outcome::PutBack,
-                failures: vec![failure],
-                left: vec![],
-                committed: false,
-                duration: Seconds(began.elapsed()),
-            }
+            // A run that has begun may have changed what only this plan and journal could put back.
+            let left: Vec<Left> =
+                history.began().map(|_| stands(&execution.run, &execution.plan)).into_iter().collect();
+            let outcome = if left.is_empty() { Outcome::PutBack } else { Outcome::Left };
+            Ended { outcome, failures: vec![failure], left, committed: false, duration: Seconds(began.elapsed()) }
         }
     };
     events.send(Event::RunEnded {
@@ -229,6 +227,17 @@ async fn drive(execution: Execution, history: &History, heading: Heading) -> End
         seconds: ended.duration,
     });
     ended
+}
+
+/// A run that cannot be gone on with here.
+fn stands(run: &RunId, plan: &Plan) -> Left {
+    let option = environment_option(plan.environment.as_str());
+    Left {
+        host: None,
+        what: "the run stands where it was".into(),
+        why: "this Stagecraft cannot read all of its plan and journal".into(),
+        next: format!("with the Stagecraft that began it: `stagecraft resume {run}{option}`, or `undo`"),
+    }
 }
 
 fn started(execution: &Execution) -> Event {

@@ -73,7 +73,7 @@ pub(super) struct Run {
     pub journal: Journal,
     pub mirror: Option<Box<dyn Mirror>>,
     pub desk: Option<Box<dyn Desk>>,
-    pub decider: Option<Box<dyn Decider>>,
+    pub decider: Option<Arc<dyn Decider>>,
     /// A person's word, for the first operation that needs it.
     pub assume: Mutex<Option<Assume>>,
     pub course: Course,

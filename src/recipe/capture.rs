@@ -22,9 +22,9 @@ enum Captured {
     App(Box<Release>),
 }
 
-/// `None` for what is no data, such as a closure.
-pub fn write(value: &Dynamic) -> Option<Value> {
-    Some(serde_json::to_value(captured(value)?).expect("plain data"))
+/// The error is what in it is no data, such as a closure.
+pub fn write(value: &Dynamic) -> Result<Value, Dynamic> {
+    Ok(serde_json::to_value(captured(value)?).expect("plain data"))
 }
 
 /// What [`write`] has written.
@@ -32,28 +32,31 @@ pub fn read(value: &Value) -> serde_json::Result<Dynamic> {
     Ok(dynamic(Captured::deserialize(value)?))
 }
 
-fn captured(value: &Dynamic) -> Option<Captured> {
+fn captured(value: &Dynamic) -> Result<Captured, Dynamic> {
     if let Some(list) = value.read_lock::<Array>() {
-        return list.iter().map(captured).collect::<Option<_>>().map(Captured::List);
+        return list.iter().map(captured).collect::<Result<_, _>>().map(Captured::List);
     }
     if let Some(map) = value.read_lock::<Map>() {
-        let entry = |(key, value): (&rhai::Identifier, _)| Some((key.to_string(), captured(value)?));
-        return map.iter().map(entry).collect::<Option<_>>().map(Captured::Map);
+        let entry = |(key, value): (&rhai::Identifier, _)| Ok((key.to_string(), captured(value)?));
+        return map.iter().map(entry).collect::<Result<_, _>>().map(Captured::Map);
     }
     if let Some(host) = value.read_lock::<HostNoun>() {
-        return Some(Captured::Host(host.0.clone()));
+        return Ok(Captured::Host(host.0.clone()));
     }
     if let Some(service) = value.read_lock::<ServiceNoun>() {
-        return Some(Captured::Service(Box::new(service.0.as_ref().clone())));
+        return Ok(Captured::Service(Box::new(service.0.as_ref().clone())));
     }
     if let Some(image) = value.read_lock::<ImageNoun>() {
-        return Some(Captured::Image(image.0.clone()));
+        return Ok(Captured::Image(image.0.clone()));
     }
     if let Some(app) = value.read_lock::<AppNoun>() {
-        return Some(Captured::App(Box::new(app.0.as_ref().clone())));
+        return Ok(Captured::App(Box::new(app.0.as_ref().clone())));
     }
-    let plain = value.is_unit() || value.is_bool() || value.is_int() || value.is_float() || value.is_string();
-    plain.then(|| rhai::serde::from_dynamic(value).ok().map(Captured::Plain)).flatten()
+    // JSON has no number that is not finite.
+    let finite = value.as_float().is_ok_and(f64::is_finite);
+    let plain = finite || value.is_unit() || value.is_bool() || value.is_int() || value.is_string();
+    let kept = plain.then(|| rhai::serde::from_dynamic(value).ok()).flatten();
+    kept.map(Captured::Plain).ok_or_else(|| value.clone())
 }
 
 fn dynamic(captured: Captured) -> Dynamic {

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use rhai::{Engine, FnPtr, Map, NativeCallContext};
-use stdlib::plan::{Arms, Effect, Node, ScopeError, Verdict};
+use stdlib::{
+    later::Later,
+    operation::Operation as _,
+    plan::{Arms, Effect, Node, ScopeError, Verdict},
+};
 
 use super::{
     state::{State, of_scope_error},
@@ -63,6 +67,9 @@ fn choose(
 fn asks_only(state: &State) -> Result<(), ScopeError> {
     let scope = &mut state.grow().scope;
     let gate = scope.take_last().ok_or(ScopeError::NoQuestion)?;
+    if let Some(later) = gate.operations().find(|planned| planned.kind == Later::KIND) {
+        return Err(ScopeError::LaterInGate(later.key.parent().name().to_owned()));
+    }
     let changes = gate.operations().find(|planned| planned.effect != Effect::Repeatable);
     if let Some(planned) = changes {
         return Err(ScopeError::NotAQuestion(planned.title.clone()));

@@ -18,7 +18,7 @@ use stdlib::{
     function::{self, Function},
     host::Hosts,
     later::{Decided, Script as Kept},
-    model::{Image, Release, RunId, Topology},
+    model::{Address, Image, Release, RunId, Topology},
     plan::{Change, Node, Read},
 };
 use tokio::{runtime::Handle, sync::oneshot};
@@ -134,7 +134,9 @@ impl Script {
             Part::Whole { args } => parameters::bind(&recipe, &parameters::declared(&recipe, &ast)?, args)?,
             Part::Closure(call) => call.args.clone(),
         };
-        let state = Rc::new(State::new(inputs, hosts, args, syntax::closures(&ast), runtime, deadline.clone()));
+        let keeps = syntax::calls(&ast).iter().any(|call| call.name == "later");
+        let closures = if keeps { syntax::closures(&ast) } else { Vec::new() };
+        let state = Rc::new(State::new(inputs, hosts, args, closures, runtime, deadline.clone()));
 
         let mut engine = limits::sandbox();
         limits::watch(&mut engine, deadline);
@@ -174,14 +176,16 @@ fn finish(recipe: &Recipe, state: State) -> Result<Evaluated, Raised> {
     let (args, inputs) = (state.args.clone(), state.inputs.clone());
     let growing = state.into_growing();
     let committed = growing.scope.committed();
+    let steps_without_operations = growing.scope.traceless().to_vec();
     let (root, changes) = growing.scope.finish().map_err(|error| of_scope_error(&error))?;
     let script = root.is_open().then(|| Kept {
         path: recipe.path.clone(),
         source: recipe.source.clone(),
-        topology: inputs.topology.as_ref().clone(),
+        topology: shown(&inputs.topology),
         release: inputs.release.as_ref().clone(),
         restored: growing.restored.map(|_| growing.release.as_ref().clone()),
         ingress_image: inputs.ingress_image,
+        steps_without_operations,
     });
     Ok(Evaluated {
         args,
@@ -193,4 +197,15 @@ fn finish(recipe: &Recipe, state: State) -> Result<Evaluated, Raised> {
         script: script.map(Box::new),
         log: growing.log,
     })
+}
+
+/// What a recipe sees of the topology: how this machine reaches a host is not its business, nor that of who reads the plan.
+fn shown(topology: &Topology) -> Topology {
+    let mut topology = topology.clone();
+    for host in &mut topology.hosts {
+        if let Address::Ssh { user, port, identity, known_hosts, jump, .. } = &mut host.address {
+            (*user, *port, *identity, *known_hosts, *jump) = (None, None, None, None, None);
+        }
+    }
+    topology
 }

@@ -8,7 +8,7 @@ use stdlib::{
     facts::Facts,
     function,
     host::Hosts,
-    later::{Body, Decided, Later, Ran},
+    later::{Body, Decided, Later, Past},
     model::{Release, RunId},
     plan::{Key, Plan, ScopeError},
 };
@@ -27,15 +27,17 @@ use super::{
 
 /// Which release goes live is decided when the plan is made.
 const NOT_INSIDE: [&str; 2] = ["release::commit", "release::restore"];
+/// The most that a closure can keep, as JSON. Bytes.
+const CAPTURES: usize = 1 << 20;
 /// What appends to the plan and is in no module.
 const APPENDING: [&str; 2] = ["approve", "wait"];
 
 /// Evaluates what a plan has left open, when this has run before it. The second is what the closure had to say.
 pub async fn decide(
     plan: &Plan,
-    key: &Key,
-    later: &Later,
-    ran: Vec<Ran>,
+    key: Key,
+    later: Later,
+    past: Past,
     now: Now,
 ) -> Result<(Decided, Vec<String>), Box<RecipeError>> {
     let kept = plan.script.as_ref().expect("a plan that leaves something open has its recipe");
@@ -48,9 +50,9 @@ pub async fn decide(
         run: now.run,
     };
     let call = Call {
-        key: key.clone(),
-        later: later.clone(),
-        ran: Arc::new(ran),
+        key,
+        later,
+        past: Arc::new(past),
         args: plan.args.clone(),
         restored: kept.restored.clone().map(Arc::new),
     };
@@ -71,7 +73,7 @@ pub struct Call {
     /// Of the plan's node.
     pub key: Key,
     pub later: Later,
-    pub ran: Arc<Vec<Ran>>,
+    pub past: Arc<Past>,
     /// Of the recipe's parameters.
     pub args: BTreeMap<String, Value>,
     /// The release that the recipe has chosen.
@@ -88,9 +90,12 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
 
 fn keep(state: &State, cx: &NativeCallContext<'_>, name: &str, body: &FnPtr) -> Result<(), Trouble> {
     let wanted = "write `|results| …`".to_owned();
+    if name.is_empty() {
+        return Err(Trouble::new("`later` takes a name, which the plan shows"));
+    }
     let closure = state.closures.iter().find(|closure| closure.name == body.fn_name());
     let closure = closure.ok_or_else(|| Trouble::new("`later` takes a closure").help(wanted.clone()))?;
-    let own = closure.parameters - body.curry().len();
+    let own = closure.parameters.len() - body.curry().len();
     if own != 1 {
         let message = format!("the closure of `later` takes one parameter, the results of what ran before, not {own}");
         return Err(Trouble::new(message).help(wanted));
@@ -102,17 +107,29 @@ fn keep(state: &State, cx: &NativeCallContext<'_>, name: &str, body: &FnPtr) -> 
     if let Some(handler) = handler.filter(|_| closure.calls.contains("approve")) {
         return Err(pause::in_a_handler(handler));
     }
-    let captures = body.curry().iter().map(|value| {
-        let value = value.clone().flatten();
-        capture::write(&value).ok_or_else(|| {
-            let found = type_name(cx, &value);
-            Trouble::new(format!("`later` keeps copies of what its closure uses, and {found} cannot be kept"))
-                .help("look it up inside the closure".to_owned())
-        })
-    });
-    let body = Body { closure: place(closure.position), captures: captures.collect::<Result<_, _>>()? };
+    let captures = closure.parameters.iter().zip(body.curry());
+    let captures = captures.map(|(variable, value)| captured(cx, variable, value)).collect::<Result<Vec<_>, _>>()?;
+    let size: usize = captures.iter().map(|value| value.to_string().len()).sum();
+    if size > CAPTURES {
+        let message = format!("what this closure uses is {size} bytes, and a plan keeps at most {CAPTURES} of it");
+        return Err(Trouble::new(message).help("look it up inside the closure".to_owned()));
+    }
+    let body = Body { closure: place(closure.position), captures };
     Later::plan(name.to_owned(), may(closure), body, &mut state.grow().scope);
     Ok(())
+}
+
+fn captured(cx: &NativeCallContext<'_>, variable: &str, value: &Dynamic) -> Result<Value, Trouble> {
+    capture::write(&value.clone().flatten()).map_err(|odd| {
+        let found = type_name(cx, &odd);
+        let help = if odd.is::<Results>() {
+            "copy what is needed of it into another variable before"
+        } else {
+            "look it up inside the closure"
+        };
+        Trouble::new(format!("`later` keeps a copy of `{variable}`, and {found} in it cannot be kept"))
+            .help(help.to_owned())
+    })
 }
 
 /// What the closure calls that appends to the plan.
@@ -130,14 +147,17 @@ impl Call {
     /// Calls the closure. What it appends is in the state's scope.
     pub fn make(&self, engine: &Engine, ast: &AST, state: &State) -> Result<(), Raised> {
         let closure = state.closures.iter().find(|closure| place(closure.position) == self.later.body.closure);
-        let missing = || Trouble::new(format!("the closure of `later` {} is not in the recipe", self.later.name));
+        let missing = || {
+            let message = format!("the closure of `later` {} is not in the recipe that the plan has", self.later.name);
+            Trouble::new(message).help("plan again".to_owned())
+        };
         let closure = closure.ok_or_else(missing)?;
         let mut arguments = Vec::new();
         for value in &self.later.body.captures {
             let captured = capture::read(value);
             arguments.push(captured.map_err(|error| Trouble::new(format!("what the closure captured: {error}")))?);
         }
-        arguments.push(Dynamic::from(Results(Arc::clone(&self.ran))));
+        arguments.push(Dynamic::from(Results(Arc::clone(&self.past))));
         state.grow().begin_inside(self);
         let options = CallFnOptions::new().eval_ast(false);
         engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, &closure.name, arguments).map(|_| ())
@@ -151,7 +171,7 @@ mod tests {
     use serde_json::{Value, json};
     use stdlib::{
         host::Hosts,
-        later::{Decided, Later, Ran, Script as Kept},
+        later::{Decided, Later, Past, Ran, Script as Kept},
         model::HostName,
         plan::{Key, Node},
     };
@@ -171,14 +191,17 @@ mod tests {
         let ask = root.operations().find(|planned| planned.kind == "later").expect("a `later`");
         let later: Later = serde_json::from_value(ask.args.clone()).unwrap();
         let args = evaluated.args.clone();
-        let call = Call { key: ask.key.parent(), later, ran: Arc::new(ran), args, restored: None };
+        let mut places: Vec<Key> = ran.iter().flat_map(|ran| [ran.key.parent(), ran.key.clone()]).collect();
+        places.extend(kept.steps_without_operations.clone());
+        let past = Arc::new(Past { ran, places });
+        let call = Call { key: ask.key.parent(), later, past, args, restored: None };
         let recipe = recipe(&kept.source);
         let script = Script { recipe, inputs: inputs(), hosts: Hosts::default(), functions: functions() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(script.decide(call))
     }
 
-    fn ran(key: &str, host: &str, output: Option<Value>) -> Ran {
+    fn ran(key: &str, host: &str, output: Value) -> Ran {
         let key = key.split('/').fold(Key::root(), |key, name| key.child(name));
         Ran { key, host: Some(HostName::new(host).unwrap()), output }
     }
@@ -203,7 +226,11 @@ mod tests {
         assert_eq!(outline(&evaluated.root).lines().nth(4), Some("  sequence /act"));
         assert_eq!(outline(&evaluated.root).lines().nth(5), Some("    later /act/scale"));
         let ask = evaluated.root.operations().last().unwrap();
-        assert_eq!((ask.args["may"].clone(), ask.policy.retry), (json!(["lab::touch"]), 2));
+        assert_eq!(
+            (ask.args["may"].clone(), ask.policy.retry),
+            (json!(["lab::touch"]), 0),
+            "a recipe's word is not asked for again"
+        );
         assert_eq!(evaluated.script.unwrap().source, MEASURED);
     }
 
@@ -211,9 +238,9 @@ mod tests {
     #[test]
     fn the_closure_sees_what_has_run_and_what_it_captured() {
         let results = vec![
-            ran("measure/container.stop", "web-1", Some(json!({ "count": 2 }))),
-            ran("measure/container.stop~2", "web-2", Some(json!({ "count": 7 }))),
-            ran("measured/container.stop", "web-2", None),
+            ran("measure/container.stop", "web-1", json!({ "count": 2 })),
+            ran("measure/container.stop~2", "web-2", json!({ "count": 7 })),
+            ran("measured/container.stop", "web-2", json!({ "count": 9 })),
         ];
         let (decided, log) = decide(MEASURED, results).unwrap();
         assert_eq!(log, ["web-2 of 2"]);
@@ -232,9 +259,18 @@ sequence /act/scale
     // spec: gate.later
     #[test]
     fn a_path_that_is_not_there_is_an_error_at_its_line() {
-        let error = decide(MEASURED, vec![ran("measures/container.stop", "web-1", None)]).unwrap_err();
+        let error = decide(MEASURED, vec![ran("measures/container.stop", "web-1", json!(null))]).unwrap_err();
         assert_eq!(error.to_string(), "recipes/own.rhai:8: the plan has nothing at `measure`");
         assert_eq!(error.diagnostic().help.as_deref(), Some("did you mean `measures`?"));
+    }
+
+    // spec: gate.later
+    #[test]
+    fn where_nothing_had_to_be_done_there_are_no_results() {
+        let source = r#"step("rest", || ()); later("x", |results| log(results["rest"].len()));"#;
+        assert_eq!(decide(source, vec![]).unwrap().1, ["0"]);
+        let error = decide(source.replace("[\"rest\"]", "[\"other\"]").as_str(), vec![]).unwrap_err();
+        assert_eq!(error.diagnostic().help.as_deref(), Some("it has rest"));
     }
 
     // spec: gate.later
@@ -284,8 +320,7 @@ sequence /act/scale
         assert_eq!(
             refused("let say = |x| log(x);\nlater(\"x\", |results| say.call(1));"),
             (
-                "recipes/own.rhai:2: `later` keeps copies of what its closure uses, and a closure cannot be kept"
-                    .into(),
+                "recipes/own.rhai:2: `later` keeps a copy of `say`, and a closure in it cannot be kept".into(),
                 Some("look it up inside the closure".into())
             )
         );
@@ -293,6 +328,20 @@ sequence /act/scale
             wrong(r#"later("x", || lab::touch(hosts()));"#),
             "recipes/own.rhai:1: the closure of `later` takes one parameter, the results of what ran before, not 0"
         );
+        assert_eq!(
+            wrong(r#"let list = [1, 0.0 / 0.0]; later("x", |results| log(list));"#),
+            "recipes/own.rhai:1: `later` keeps a copy of `list`, and float in it cannot be kept"
+        );
+        assert_eq!(
+            wrong(r#"choice(|| later("x", |results| lab::touch(hosts())), #{ passed: || () });"#),
+            "recipes/own.rhai:1: a gate only asks, and what `later` x will do is not known yet"
+        );
+        assert_eq!(
+            wrong(r#"later("", |results| ());"#),
+            "recipes/own.rhai:1: `later` takes a name, which the plan shows"
+        );
+        let big = "let all = []; for i in 0..1000 { all.push(app); } later(\"x\", |results| log(all));";
+        assert!(wrong(big).contains("bytes, and a plan keeps at most"), "{}", wrong(big));
         assert_eq!(wrong(r#"fn f(r) { } later("x", Fn("f"));"#), "recipes/own.rhai:1: `later` takes a closure");
         assert_eq!(
             wrong(r#"later("x", |results| lab::touch(hosts())); hosts("web")[0].query("uptime");"#),

@@ -21,7 +21,7 @@ mod pause;
 mod question;
 mod reference;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod state;
 mod structure;
 mod syntax;

@@ -97,8 +97,8 @@ pub struct Closure {
     /// Rhai's, from one compilation to the next another.
     pub name: String,
     pub position: Position,
-    /// With what it has captured.
-    pub parameters: usize,
+    /// Of what it has captured first.
+    pub parameters: Vec<String>,
     /// What its text calls, also by the script's own functions and closures inside.
     pub calls: BTreeSet<String>,
 }
@@ -115,7 +115,8 @@ pub fn closures(ast: &AST) -> Vec<Closure> {
         true
     });
     let describe = |(name, position): (String, Position)| {
-        let parameters = ast.iter_fn_def().find(|function| function.name == name)?.params.len();
+        let function = ast.iter_fn_def().find(|function| function.name == name)?;
+        let parameters = function.params.iter().map(ToString::to_string).collect();
         let mut calls = BTreeSet::new();
         add_calls(ast, &name, &mut calls, &mut BTreeSet::new());
         Some(Closure { name, position, parameters, calls })

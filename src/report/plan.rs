@@ -136,7 +136,7 @@ fn tree(text: &mut String, node: &Node, depth: usize) {
                 arm.children().into_iter().for_each(|node| tree(text, node, depth + 1));
             }
         }
-        Node::Later { key, ask, decided } => {
+        Node::Later { key, ask, decided, .. } => {
             let _ = writeln!(text, "{indent}{}: {}", key.name(), may(ask));
             decided.get().into_iter().flat_map(Node::children).for_each(|node| tree(text, node, depth + 1));
         }

@@ -40,8 +40,6 @@ fn said(output: &Value) -> String {
     match output {
         Value::Null => String::new(),
         Value::String(text) => digits(text).to_owned(),
-        // What was decided, of which the rest is shown in its place.
-        Value::Object(map) if map.contains_key("operations") => format!("operations {}", map["operations"]),
         // A gate's answer, and why.
         Value::Object(map) if map.contains_key("verdict") => {
             let why = map.get("failure").and_then(|failure| failure.get("message")).and_then(Value::as_str);

@@ -53,6 +53,8 @@ pub struct Script {
     /// The release that the recipe has chosen instead.
     pub restored: Option<Release>,
     pub ingress_image: Option<Image>,
+    /// Steps that the plan leaves out because nothing is to be done in them.
+    pub steps_without_operations: Vec<Key>,
 }
 
 /// What was decided.
@@ -67,13 +69,20 @@ pub struct Decided {
     pub changes: Vec<Change>,
 }
 
-/// An operation of the plan, as a decision sees it.
+/// What a decision can look at.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Past {
+    pub ran: Vec<Ran>,
+    /// Every place of the plan, whether something has run there or not.
+    pub places: Vec<Key>,
+}
+
+/// An operation that has ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ran {
     pub key: Key,
     pub host: Option<HostName>,
-    /// What it has returned; `None` when it has not ended.
-    pub output: Option<Value>,
+    pub output: Value,
 }
 
 impl Later {

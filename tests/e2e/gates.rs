@@ -186,7 +186,12 @@ fn what_has_run_decides_what_comes_next() {
         shown.contains("roll: by its closure, which may call ingress::switch, rollout::ready, rollout::retire"),
         "{shown}"
     );
-    let ran = stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
+    // The plan alone has what it takes to decide.
+    stagecraft(app.path(), &["plan", "--out", "saved.json"]).exits(0);
+    let recipe = app.read("recipes/deploy.rhai");
+    app.write("recipes/deploy.rhai", "fail(\"not this one\");\n");
+    let ran = stagecraft(app.path(), &["deploy", "--plan", "saved.json", "--yes"]).exits(0);
+    app.write("recipes/deploy.rhai", &recipe);
     assert!(ran.stderr.contains("2 of 2 want it") && ran.stderr.contains("roll, decided: "), "{}", ran.stderr);
     live("v2");
     // What was retired is gone behind the commit.

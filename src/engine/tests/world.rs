@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use stdlib::{
     failure::{Certainty, Failure},
     host::Hosts,
-    later::{Body, Decided, Later, Ran},
+    later::{Body, Decided, Later, Past},
     model::{Authority, EnvironmentName, HostName, Identity, ProjectName, RunId, SecretKey, SecretValue},
     operation::{AnyOperation, Context, Operation as _, Probe, Result},
     plan::{Effect, Key, Node, Open, Plan, Planned, Policy},
@@ -257,7 +257,7 @@ pub fn later(name: &str, decided: Option<Decided>) -> Node {
         policy: Policy::default(),
         args: serde_json::to_value(operation).unwrap(),
     }));
-    Node::Later { key, ask: Box::new(ask), decided: Open::default() }
+    Node::Later { key, ask: Box::new(ask), commits: true, decided: Open::default() }
 }
 
 pub fn decided(node: Node, clean_up: Option<Node>) -> Decided {
@@ -268,8 +268,8 @@ struct Decides(Arc<World>);
 
 #[async_trait]
 impl Decider for Decides {
-    async fn decide(&self, key: &Key, later: &Later, _: Vec<Ran>) -> Result<Decided> {
-        self.0.note("decide", key);
+    async fn decide(&self, key: Key, later: Later, _: Past) -> Result<Decided> {
+        self.0.note("decide", &key);
         tokio::task::yield_now().await;
         match later.body.captures.first() {
             Some(decided) => Ok(serde_json::from_value(decided.clone()).unwrap()),
@@ -385,7 +385,7 @@ pub fn execution(world: &Arc<World>, plan: &Plan, disk: &Memory, next: u64) -> (
         journal: Journal::new(disk.clone(), next),
         mirror: None,
         desk: None,
-        decider: Some(Box::new(Decides(Arc::clone(world)))),
+        decider: Some(Arc::new(Decides(Arc::clone(world)))),
         assume: None,
         limit: 10,
         timing: TIMING,

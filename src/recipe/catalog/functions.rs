@@ -245,7 +245,7 @@ pub fn gates() -> Vec<Callable> {
             "Leaves open what comes next: the closure is called when the run gets there, with facts of then, and what it appends \
              runs at that place. It is for what the arms of a `choice` cannot say. The plan shows what the closure may call.\n\n\
              `results[\"PATH\"]` is what has run at that path of the plan, or below it, and ended: a list of `#{ host, output }` \
-             in the order of the plan. A path is the names of steps and of what is in them, such as `\"measure\"` or \
+             in the order of the plan. Where nothing had to be done it is empty. A path is the names of steps and of what is in them, such as `\"measure\"` or \
              `\"measure/run/web-1\"`; a name that stands twice has `~2` behind it. What the closure uses of the variables outside it \
              is copied when `later` is called: texts, numbers, lists, maps, hosts, services, images, applications.\n\n\
              A `fail` or a mistake in it fails the run, which then goes back. It cannot call `release::commit` or \

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use stdlib::{
     failure::Failure,
     later::{Decided, Later},
@@ -16,7 +16,7 @@ use stdlib::{
 use super::{Clock, Deed, Mark, Order, Part, Spell, Standing, Step, Timeline, Turn, TurnKind};
 use crate::{
     engine::{Assume, Entry, History},
-    report::words::numbered,
+    report::words::{counted, numbered},
 };
 
 impl Timeline {
@@ -158,13 +158,12 @@ impl Told {
             Node::Operation(planned) => vec![Part::Operation(self.deed(planned, self.forward.get(&planned.key)))],
             Node::Sequence { key, nodes } => self.named(key, Order::InTurn, nodes),
             Node::Parallel { key, nodes } => self.named(key, Order::AtOnce, nodes),
-            Node::Later { key, ask, decided } => {
+            Node::Later { key, ask, decided, .. } => {
                 let parts = std::iter::once(ask.as_ref()).chain(decided.get()).flat_map(|node| self.unnamed(key, node));
                 vec![Part::Step(self.step(key.clone(), Order::InTurn, parts.collect()))]
             }
             Node::Leftover { key, decided, .. } => {
-                let parts = decided.get().into_iter().flat_map(|node| self.parts(node));
-                vec![Part::Step(self.step(key.clone(), Order::InTurn, parts.collect()))]
+                decided.get().into_iter().flat_map(|node| self.unnamed(key, node)).collect()
             }
             Node::Guard { key, body, on_failure, always } => {
                 let mut parts = self.parts(body);
@@ -196,7 +195,10 @@ impl Told {
 
     fn named(&self, key: &Key, order: Order, nodes: &[Node]) -> Vec<Part> {
         let parts: Vec<Part> = nodes.iter().flat_map(|node| self.parts(node)).collect();
-        if key.name().is_empty() { parts } else { vec![Part::Step(self.step(key.clone(), order, parts))] }
+        if parts.is_empty() || key.name().is_empty() {
+            return parts;
+        }
+        vec![Part::Step(self.step(key.clone(), order, parts))]
     }
 
     fn undo(&self, plan: &Plan) -> Vec<Deed> {
@@ -233,13 +235,10 @@ impl Told {
 /// What an operation has returned; of a decision how much was decided, since what follows is shown in its place.
 fn returned(planned: &Planned, output: &Value) -> Value {
     let decided = (planned.kind == Later::KIND).then(|| Decided::deserialize(output).ok()).flatten();
-    decided.map_or_else(
-        || output.clone(),
-        |decided| {
-            let operations = decided.node.operations().count();
-            json!({ "operations": operations, "changes": decided.changes, "reads": decided.reads })
-        },
-    )
+    let Some(Decided { node, reads, .. }) = decided else { return output.clone() };
+    let count = counted(node.operations().count(), "operation");
+    let reads = reads.into_iter().map(|read| format!("{}: {}", read.question, read.answer));
+    std::iter::once(count).chain(reads).collect::<Vec<_>>().join("\n").into()
 }
 
 /// As bad as the worst of its parts; one that was begun and not ended has been stopped.

@@ -27,6 +27,15 @@ impl Key {
         Self(self.0.rsplit_once('/').map(|(parent, _)| parent.to_owned()).unwrap_or_default())
     }
 
+    /// The same place below another key; one that is not below `from` stays.
+    #[must_use]
+    pub fn moved(&self, from: &Self, to: &Self) -> Self {
+        match self.0.strip_prefix(&from.0) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => Self(format!("{}{rest}", to.0)),
+            _ => self.clone(),
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -76,6 +76,8 @@ pub enum Node {
     Later {
         key: Key,
         ask: Box<Node>,
+        /// Whether every way on leads to a commit, behind which what it retires is removed.
+        commits: bool,
         #[serde(skip)]
         decided: Open,
     },

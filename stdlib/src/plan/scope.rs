@@ -22,6 +22,8 @@ pub enum ScopeError {
     ApprovalInParallel,
     #[error("the gate of this `choice` asks nothing")]
     NoQuestion,
+    #[error("a gate only asks, and what `later` {0} will do is not known yet")]
+    LaterInGate(String),
     #[error("a gate only asks, and `{0}` is not harmless to do again; `host::run` is with `repeatable: true`")]
     NotAQuestion(String),
     #[error("this recipe retires containers and never commits: end it with `release::commit()`")]
@@ -52,6 +54,7 @@ pub struct Scope {
     frames: Vec<Frame>,
     changes: Vec<Change>,
     deferred: Deferred,
+    traceless: Vec<Key>,
     inside: Option<Inside>,
 }
 
@@ -95,7 +98,7 @@ impl Default for Scope {
 impl Scope {
     fn below(key: Key, policy: Policy, inside: Option<Inside>) -> Self {
         let root = Frame { shape: Shape::Sequence, key, policy, nodes: vec![], names: BTreeMap::new() };
-        Self { frames: vec![root], changes: vec![], deferred: Deferred::default(), inside }
+        Self { frames: vec![root], changes: vec![], deferred: Deferred::default(), traceless: vec![], inside }
     }
 
     /// Builds what a `later` decides, below its key.
@@ -152,12 +155,15 @@ impl Scope {
     /// Appends what is decided by this operation when the run gets there.
     pub fn later(&mut self, name: &str, operation: &Later) {
         let (key, policy) = (self.child_key(name), self.policy());
+        // What a recipe says is not tried again.
+        let policy = Policy { retry: 0, ..policy };
         let ask = planned(key.child(Later::KIND), policy, None, operation);
-        if !self.committed() {
+        let commits = !self.committed();
+        if commits {
             self.deferred.laters.push(key.clone());
         }
         let ask = Box::new(Node::Operation(Box::new(ask)));
-        self.top().nodes.push(Node::Later { key, ask, decided: Open::default() });
+        self.top().nodes.push(Node::Later { key, ask, commits, decided: Open::default() });
     }
 
     /// Of the innermost open step.
@@ -225,9 +231,16 @@ impl Scope {
     pub fn close(&mut self) {
         assert!(self.frames.len() > 1, "close without open");
         let frame = self.frames.pop().expect("checked above");
-        if let Some(node) = finish(frame) {
-            self.top().nodes.push(node);
+        let key = frame.key.clone();
+        match finish(frame) {
+            Some(node) => self.top().nodes.push(node),
+            None => self.traceless.push(key),
         }
+    }
+
+    /// The keys of what was closed without operations.
+    pub fn traceless(&self) -> &[Key] {
+        &self.traceless
     }
 
     /// Takes the node appended last, so that it can be wrapped.
@@ -332,7 +345,9 @@ impl Scope {
             return Err(ScopeError::NeverCommitted);
         }
         let root = self.frames.pop().expect("checked above");
-        Ok((Node::Sequence { key: root.key, nodes: root.nodes }, self.changes))
+        let mut root = Node::Sequence { key: root.key, nodes: root.nodes };
+        root.never_commits(&mut |later| self.deferred.laters.contains(later));
+        Ok((root, self.changes))
     }
 
     /// What a `later` decides, when the closure has asked this.

@@ -5,7 +5,7 @@ use crate::{
     facts::{ContainerFact, HostFacts},
     function::{PlanError, Planning},
     ingress::{self, Member},
-    model::{HostName, Service},
+    model::{HostName, RunId, Service},
 };
 
 /// Which containers of a lane a phase is about.
@@ -85,6 +85,13 @@ impl<'a> Lane<'a> {
         let Part::Batch(batch) = part else { return old };
         let end = if batch + 1 == self.batches() { old.len() } else { (batch + 1).min(old.len()) };
         old[batch.min(old.len())..end].to_vec()
+    }
+
+    /// Kept containers that this very run has started: where a `later` decides, the phases before may have come before it.
+    pub fn own_in(&self, part: Part, run: &RunId) -> impl Iterator<Item = &str> {
+        let own = |container: &&&ContainerFact| container.ours.as_ref().is_some_and(|ours| ours.run == run.as_str());
+        let kept = self.found.keep.iter().filter(own).map(|container| container.name.as_str());
+        kept.filter(move |_| first(part))
     }
 
     /// What the ingress has to see ready: new containers, and with the first batch the strays.

@@ -53,8 +53,9 @@ pub fn ready(
     part: Part,
 ) -> Result<(), PlanError> {
     if let Some(how) = how_ready(service) {
-        for new in lane.new_in(part) {
-            scope.operation(Some(lane.name()), &wait(service, new, how, service.rollout.timeout));
+        let new = lane.new_in(part).iter().map(|new| new.spec.name.as_str());
+        for name in lane.own_in(part, planning.run).chain(new) {
+            scope.operation(Some(lane.name()), &wait(service, name, how, service.rollout.timeout));
         }
     }
     let enrolled = lane.enrolled_in(part);
@@ -75,8 +76,8 @@ fn how_ready(service: &Service) -> Option<HowReady> {
     }
 }
 
-fn wait(service: &Service, new: &NewContainer, how: HowReady, timeout: Span) -> Ready {
-    Ready { service: service.name.clone(), container: new.spec.name.clone(), how, timeout }
+fn wait(service: &Service, container: &str, how: HowReady, timeout: Span) -> Ready {
+    Ready { service: service.name.clone(), container: container.to_owned(), how, timeout }
 }
 
 /// In the ingress the new ones in, then the old ones out, drained.
@@ -117,6 +118,6 @@ pub fn bake(scope: &mut Scope, service: &Service, host: &HostName, new: &[NewCon
     let span = service.rollout.bake;
     let timeout = Span::millis(span.as_millis() + SETTLED.as_millis());
     for new in new {
-        scope.operation(Some(host), &wait(service, new, HowReady::Running(span), timeout));
+        scope.operation(Some(host), &wait(service, &new.spec.name, HowReady::Running(span), timeout));
     }
 }
