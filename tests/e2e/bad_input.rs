@@ -205,8 +205,11 @@ fn no_room_for_the_layers_on_one_of_two_hosts() {
     {
         assert!(ran.stderr.contains(word), "`{word}` is not in:\n{}", ran.stderr);
     }
-    assert!(!ran.stderr.contains("no space left on device"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("no space left on device") && !ran.stderr.contains("putting back"), "{}", ran.stderr);
     assert_eq!(after, before);
+    // It was no run yet.
+    let runs = stagecraft(app.path(), &["runs"]).exits(0);
+    assert!(!runs.stdout.contains("put back"), "{}", runs.stdout);
     stagecraft(app.path(), &["deploy", "--yes"]).exits(0);
 }
 
