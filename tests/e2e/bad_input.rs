@@ -216,7 +216,7 @@ fn no_room_for_the_layers_on_one_of_two_hosts() {
 #[test]
 fn no_free_disk() {
     let app = deployed("e2e-bad-disk");
-    std::fs::write(app.path().join("big"), vec![7; 4 << 20]).expect("a writable directory");
+    std::fs::write(app.path().join("big"), noise(4)).expect("a writable directory");
     app.version_with("v2", "COPY big /big");
     // Where the engine unpacks what it loads there is room for nothing.
     lab::ssh(1, "mount -t tmpfs -o size=64k tmpfs /var/lib/docker/tmp");
