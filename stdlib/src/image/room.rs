@@ -19,7 +19,7 @@ use super::{
 use crate::{
     facts::ground::{self, Disk},
     failure::Failure,
-    host::{Host, Hosts},
+    host::{Host, Hosts, ImageStore},
     model::{HostName, Transfer},
     operation::{Operation as _, Result},
     plan::Node,
@@ -29,8 +29,11 @@ use crate::{
 const MARGIN: u64 = 64 << 20;
 /// What a file takes is a multiple of this on the usual file systems. Bytes.
 const BLOCK: u64 = 4096;
-/// With so many times the size of its images free, a host has room whatever their files are, and they are not measured.
+/// With so many times the size of its images free, a host most likely has room, and it is left to the transfer to measure
+/// them.
 const PLENTY: u64 = 4;
+/// The same where the engine gives the size of its images as they are compressed, which the containerd store does.
+const PLENTY_COMPRESSED: u64 = 12;
 
 /// Fails where a host has no room for the images that the plan would send it, before the plan runs. `disks` is what has been
 /// seen of the hosts: only where that is near to what the images take, they are exported and measured for it.
@@ -59,10 +62,15 @@ async fn all_have_plenty(
         let size = found.and_then(|found| u64::try_from(found.size?).ok()).unwrap_or(0);
         Ok::<_, Failure>((image.digest.as_str(), size))
     });
-    let sizes: BTreeMap<&str, u64> = try_join_all(sizes).await?.into_iter().collect();
+    let (sizes, info) = tokio::try_join!(try_join_all(sizes), async { Ok(engine.info().await?) })?;
+    let sizes: BTreeMap<&str, u64> = sizes.into_iter().collect();
+    let times = match info.store {
+        ImageStore::Classic => PLENTY,
+        ImageStore::Containerd => PLENTY_COMPRESSED,
+    };
     let has_plenty = |lack: &Lack| {
         let size: u64 = lack.images.iter().filter_map(|digest| sizes.get(digest.as_str())).sum();
-        disks.get(&lack.host).is_none_or(|disk| disk.free >= PLENTY * size + MARGIN)
+        disks.get(&lack.host).is_none_or(|disk| disk.free >= times * size + MARGIN)
     };
     Ok(operation.hosts.iter().all(has_plenty))
 }
