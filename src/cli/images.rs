@@ -20,8 +20,9 @@ pub enum Images {
     Live,
 }
 
-#[derive(Debug, Default)]
 pub struct Built {
+    /// The engine that has them.
+    pub engine: Arc<dyn Host>,
     pub services: BTreeMap<ServiceName, Image>,
     pub ingress: Option<Image>,
     /// Those that were not there and have been built or pulled just now.
@@ -68,7 +69,7 @@ pub async fn build(
     };
     let (services, ingress) = tokio::try_join!(services, ingress)?;
     let ingress = ingress.and_then(|resolved| resolved.images.into_values().next());
-    Ok(Built { services: services.images, ingress, made: services.made })
+    Ok(Built { engine: Arc::clone(operator), services: services.images, ingress, made: services.made })
 }
 
 /// The platform that all hosts report.

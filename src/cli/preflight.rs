@@ -1,16 +1,18 @@
-//! What can be seen of the hosts before anything is built: that they have room, and that the ports which are wanted are free.
+//! What can be seen of the hosts before anything is changed: that the ports which are wanted are free, that there is room for
+//! anything at all, and, once images are built, for those.
 
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use stdlib::{
-    facts::ground::{self, Ground, ROOM},
+    facts::ground::{self, Disk, Ground, ROOM},
     failure::Failure,
     host::{Host, HostError},
-    ingress, labels,
+    image, ingress, labels,
+    plan::Plan,
 };
 
-use super::{CliError, session::Session};
+use super::{CliError, images::Images, session::Session};
 use crate::{config::Project, recipe::Recipe};
 
 /// The ports that the project wants on a host, each with who wants it.
@@ -22,21 +24,34 @@ pub async fn check(session: &Session, recipe: &Recipe) -> Result<(), CliError> {
         return Ok(());
     }
     let looked = join_all(session.hosts.iter().map(|host| look(host.as_ref(), &session.project))).await;
-    let failures: Vec<Failure> = looked.into_iter().flatten().collect();
+    let (disks, failures): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
+    let names = session.hosts.iter().map(|host| host.name().clone());
+    session.disks.get_or_init(|| names.zip(disks).filter_map(|(name, disk)| Some((name, disk?))).collect());
+    let failures: Vec<Failure> = failures.into_iter().flatten().collect();
     if failures.is_empty() { Ok(()) } else { Err(CliError::Preflight(failures)) }
 }
 
-async fn look(host: &dyn Host, project: &Project) -> Vec<Failure> {
+/// Fails where a host has no room for the images that the plan would send it: known when they have been built. Only a run
+/// looks at the hosts' disks.
+pub async fn room_for_images(session: &Session, images: &Images, plan: &Plan) -> Result<(), CliError> {
+    let (Images::Built(built), Some(disks)) = (images, session.disks.get()) else { return Ok(()) };
+    Ok(image::check_room(&plan.root, &session.hosts, disks, &built.engine).await?)
+}
+
+async fn look(host: &dyn Host, project: &Project) -> (Option<Disk>, Vec<Failure>) {
     let read = async {
         let engine = host.info().await?;
         tokio::try_join!(ground::read(host, &engine.directory), published(host, project))
     };
     match read.await {
-        Ok((ground, wanted)) => room(host, &ground).into_iter().chain(ports(host, &ground, &wanted)).collect(),
+        Ok((ground, wanted)) => {
+            let failures = room(host, &ground).into_iter().chain(ports(host, &ground, &wanted)).collect();
+            (ground.disk, failures)
+        }
         // A user who may use the engine and run nothing can deploy; the engine then says what is wrong.
         Err(error) => {
             tracing::debug!(host = %host.name(), %error, "no preflight");
-            Vec::new()
+            (None, Vec::new())
         }
     }
 }

@@ -19,6 +19,7 @@ use stdlib::{
 use super::{
     CliError, commit, identity,
     images::{self, Images},
+    preflight,
     session::Session,
 };
 use crate::{
@@ -120,6 +121,7 @@ pub async fn plan(session: &Session, images: &Images, request: &Request, run: &R
         root: evaluated.root,
         script: evaluated.script,
     };
+    preflight::room_for_images(session, images, &plan).await?;
     Ok(Ready { plan, values, identity, log: evaluated.log })
 }
 

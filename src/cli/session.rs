@@ -1,10 +1,13 @@
 //! The connected hosts of one command.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
+};
 
 use futures_util::future::join_all;
 use stdlib::{
-    facts::{self, Facts},
+    facts::{self, Facts, ground::Disk},
     failure::Failure,
     host::{self, Ahead, Host, HostError, Hosts},
     model::HostName,
@@ -21,6 +24,8 @@ use crate::{
 pub struct Session {
     pub project: Project,
     pub hosts: Hosts,
+    /// What the preflight has seen of the hosts' disks.
+    pub disks: OnceLock<BTreeMap<HostName, Disk>>,
     /// What is being opened; given up when it is dropped.
     opening: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
@@ -43,7 +48,8 @@ impl Session {
         let (hosts, errors): (Vec<_>, Vec<_>) = connected.into_iter().partition(Result::is_ok);
         let hosts = Hosts::new(hosts.into_iter().filter_map(Result::ok).collect());
         project.topology.hosts.retain(|host| hosts.get(&host.name).is_some());
-        (Self { project, hosts, opening: Mutex::default() }, errors.into_iter().filter_map(Result::err).collect())
+        let session = Self { project, hosts, disks: OnceLock::new(), opening: Mutex::default() };
+        (session, errors.into_iter().filter_map(Result::err).collect())
     }
 
     /// A host that the facts or the topology name.

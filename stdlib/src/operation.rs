@@ -60,11 +60,15 @@ impl Context {
     }
 
     pub fn host_named(&self, name: &HostName) -> Result<&Arc<dyn Host>> {
-        self.hosts.get(name).ok_or_else(|| {
-            Failure::new(format!("host {name} is not connected in this run"))
-                .hint("plan again: the topology has changed")
-        })
+        named(&self.hosts, name)
     }
+}
+
+/// The host that a plan names.
+pub fn named<'a>(hosts: &'a Hosts, name: &HostName) -> Result<&'a Arc<dyn Host>> {
+    hosts.get(name).ok_or_else(|| {
+        Failure::new(format!("host {name} is not connected in this run")).hint("plan again: the topology has changed")
+    })
 }
 
 /// The outputs of operations that have ended, by key.

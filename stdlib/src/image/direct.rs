@@ -19,26 +19,43 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    host::{HostError, ImageStore},
+    host::{HostError, Hosts, ImageStore},
     model::Image,
-    operation::{Context, Result},
+    operation::{Context, Result, named},
 };
 
 pub async fn send(operation: &SendImages, cx: &Context, source: &Source) -> Result<Value> {
-    let asked = operation.hosts.iter().map(|lack| look(operation, cx, lack));
-    let (states, (layers, exported)) = tokio::join!(join_all(asked), export(operation, cx, source));
-    let parcels = operation.hosts.iter().zip(states).map(|(lack, state)| {
-        let parcel = state.and_then(|state| Parcel::of(&state, &exported));
-        (lack, parcel.map_err(|failure| failure.on(&lack.host)))
-    });
-    let parcels = settle(parcels.collect())?;
+    let names: Vec<&str> = operation.images.iter().map(|image| image.source.as_str()).collect();
+    cx.progress.say(None, &format!("exporting {}", names.join(", ")));
     // What one host has no room for, no host is sent.
-    check_room(cx, &parcels, &layers).await?;
+    let (parcels, layers) = measured(operation, &cx.hosts, source).await?;
     let layers = &layers;
     let sent = parcels.into_iter().map(|(lack, parcel)| async move {
         (lack, send_to(cx, lack, parcel, layers).await.map_err(|failure| failure.on(&lack.host)))
     });
     Ok(report(&settle(join_all(sent).await)?))
+}
+
+/// Fails where the operation would fail because a host has no room. Changes nothing.
+pub async fn check(operation: &SendImages, hosts: &Hosts, source: &Source) -> Result<()> {
+    measured(operation, hosts, source).await.map(drop)
+}
+
+/// What each host is to be sent: all have the room for it.
+async fn measured<'a>(
+    operation: &'a SendImages,
+    hosts: &Hosts,
+    source: &Source,
+) -> Result<(Vec<(&'a Lack, Parcel)>, Arc<Layers>)> {
+    let asked = operation.hosts.iter().map(|lack| look(operation, hosts, lack));
+    let (states, (layers, exported)) = tokio::join!(join_all(asked), export(operation, source));
+    let parcels = operation.hosts.iter().zip(states).map(|(lack, state)| {
+        let parcel = state.and_then(|state| Parcel::of(&state, &exported));
+        (lack, parcel.map_err(|failure| failure.on(&lack.host)))
+    });
+    let parcels = settle(parcels.collect())?;
+    all_have_room(hosts, &parcels, &layers).await?;
+    Ok((parcels, layers))
 }
 
 /// What a host has, just before it is sent anything.
@@ -65,7 +82,7 @@ impl Parcel {
     }
 }
 
-async fn check_room(cx: &Context, parcels: &[(&Lack, Parcel)], layers: &Layers) -> Result<()> {
+async fn all_have_room(hosts: &Hosts, parcels: &[(&Lack, Parcel)], layers: &Layers) -> Result<()> {
     let lacked = parcels.iter().flat_map(|(_, parcel)| parcel.lacked.iter().cloned());
     let footprints = layers.footprints(lacked.collect()).await.map_err(|error| {
         Failure::new(format!("the images that are to be sent cannot be read: {error}"))
@@ -74,7 +91,7 @@ async fn check_room(cx: &Context, parcels: &[(&Lack, Parcel)], layers: &Layers) 
     let checked = parcels.iter().map(|(lack, parcel)| {
         let need = parcel.lacked.iter().map(|diff_id| footprints[diff_id]).sum();
         async move {
-            let checked = match cx.host_named(&lack.host) {
+            let checked = match named(hosts, &lack.host) {
                 Ok(host) => room::check(host.as_ref(), need).await,
                 Err(failure) => Err(failure),
             };
@@ -85,8 +102,8 @@ async fn check_room(cx: &Context, parcels: &[(&Lack, Parcel)], layers: &Layers) 
     Ok(())
 }
 
-async fn look(operation: &SendImages, cx: &Context, lack: &Lack) -> Result<State> {
-    let host = cx.host_named(&lack.host)?;
+async fn look(operation: &SendImages, hosts: &Hosts, lack: &Lack) -> Result<State> {
+    let host = named(hosts, &lack.host)?;
     let wanted: Vec<&Image> = operation.lacked(lack).collect();
     let tags = wanted.iter().map(|image| image.tag()).chain(lack.bases.iter().cloned());
     let found = try_join_all(tags.map(|tag| async move { find(host, &tag).await })).await?;
@@ -99,9 +116,7 @@ async fn look(operation: &SendImages, cx: &Context, lack: &Lack) -> Result<State
 type Exported = HashMap<String, Result<Described>>;
 
 /// Exports each image once, all at the same time.
-async fn export(operation: &SendImages, cx: &Context, source: &Source) -> (Arc<Layers>, Exported) {
-    let names: Vec<&str> = operation.images.iter().map(|image| image.source.as_str()).collect();
-    cx.progress.say(None, &format!("exporting {}", names.join(", ")));
+async fn export(operation: &SendImages, source: &Source) -> (Arc<Layers>, Exported) {
     let exports = join_all(operation.images.iter().map(|image| export_one(image, source))).await;
     let mut layers = Layers::new();
     let mut exported = HashMap::new();
@@ -228,17 +243,19 @@ pub fn lacked_layers(images: &[Described], has: &[Vec<String>]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{collections::BTreeMap, sync::Arc};
 
     use bytes::Bytes;
     use serde_json::Value;
 
     use super::{Described, Lack, SendImages, Source, lacked_layers, send};
     use crate::{
-        host::{CommandOutput, Host, Hosts, ImageStore, fake::FakeHost},
+        facts::ground::Disk,
+        host::{CommandOutput, EngineInfo, Host, Hosts, ImageStore, fake::FakeHost},
+        image::check_room,
         model::{Authority, HostName, Identity, Image, RunId, SecretKey, SecretValue, Transfer, Values},
         operation::{Context, Outputs, Progress},
-        plan::Key,
+        plan::{Key, Scope},
     };
 
     fn image(layers: &[&str]) -> Described {
@@ -310,23 +327,28 @@ mod tests {
         tar.into_inner().unwrap().into()
     }
 
-    // spec: images.room
-    #[tokio::test]
-    async fn what_one_host_has_no_room_for_no_host_is_sent() {
-        let (roomy, small) = (with_room("web-1", 1000), with_room("web-2", 129));
+    /// The image on an engine of its own, and the operation that sends it to hosts which have nothing.
+    async fn sending(hosts: &[&FakeHost]) -> (FakeHost, SendImages) {
         let builder = FakeHost::new("builder");
         builder.import_image("shop-web", many_directories()).await.unwrap();
         let digest = builder.image("shop-web").await.unwrap().unwrap().id.unwrap();
         let image = Image { source: "shop-web".into(), digest, platform: "linux/amd64".into() };
         builder.tag_image("shop-web", &image.tag()).await.unwrap();
-        let lack = |host: &FakeHost| Lack {
+        let lack = |host: &&FakeHost| Lack {
             host: host.name().clone(),
             store: ImageStore::Classic,
             images: vec![image.digest.clone()],
             bases: vec![],
         };
-        let hosts = vec![lack(&roomy), lack(&small)];
-        let operation = SendImages { via: Transfer::Direct, images: vec![image.clone()], hosts };
+        let hosts = hosts.iter().map(lack).collect();
+        (builder, SendImages { via: Transfer::Direct, images: vec![image], hosts })
+    }
+
+    // spec: images.room
+    #[tokio::test]
+    async fn what_one_host_has_no_room_for_no_host_is_sent() {
+        let (roomy, small) = (with_room("web-1", 1000), with_room("web-2", 129));
+        let (builder, operation) = sending(&[&roomy, &small]).await;
         let cx = Context {
             hosts: Hosts::new(vec![roomy.host(), small.host()]),
             run: RunId::new("run").unwrap(),
@@ -353,5 +375,30 @@ mod tests {
         has_room(&small, 130);
         send(&operation, &cx, &source).await.unwrap();
         assert_eq!((loads(&roomy), loads(&small)), (1, 1));
+    }
+
+    // spec: images.room
+    #[tokio::test]
+    async fn before_a_run_images_are_measured_only_where_there_may_be_no_room() {
+        let host = with_room("web-1", 70);
+        let (builder, operation) = sending(&[&host]).await;
+        let mut scope = Scope::default();
+        scope.operation(None, &operation);
+        let (plan, _) = scope.finish().unwrap();
+        let (hosts, engine) = (Hosts::new(vec![host.host()]), builder.host());
+        builder.forget_calls();
+        let seen =
+            |free: u64| BTreeMap::from([(host.name().clone(), Disk { directory: String::new(), free: free << 20 })]);
+
+        check_room(&plan, &hosts, &seen(100), &engine).await.unwrap();
+        assert_eq!(host.calls(), Vec::<String>::new());
+        assert!(!builder.calls().iter().any(|call| call.starts_with("save_image")), "{:?}", builder.calls());
+
+        let failure = check_room(&plan, &hosts, &seen(90), &engine).await.unwrap_err();
+        assert!(failure.message.starts_with("web-1 has 70 MB free"), "{}", failure.message);
+        // Here the sizes are of compressed images.
+        builder.set_info(EngineInfo { store: ImageStore::Containerd, ..engine.info().await.unwrap() });
+        assert_eq!(check_room(&plan, &hosts, &seen(100), &engine).await.unwrap_err(), failure);
+        assert!(host.changes().iter().all(|call| call.starts_with("shell df ")), "{:?}", host.changes());
     }
 }

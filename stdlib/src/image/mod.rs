@@ -20,6 +20,7 @@ mod transfer;
 
 pub use build::{BuildRequest, Rebuild, Resolved, resolve};
 pub use forget::{Forget, forget_unused};
+pub use room::check_room;
 pub use source::Source;
 pub use transfer::{Lack, SendImages};
 

@@ -3,14 +3,77 @@
 //! With either store a layer is there twice: the classic one puts the archive aside and unpacks each layer from it, the
 //! containerd one keeps the layer beside its files.
 
-use std::io::{self, Read};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    sync::Arc,
+};
 
-use crate::{facts::ground, host::Host, operation::Result};
+use futures_util::future::try_join_all;
+
+use super::{
+    direct,
+    source::Source,
+    transfer::{Lack, SendImages},
+};
+use crate::{
+    facts::ground::{self, Disk},
+    failure::Failure,
+    host::{Host, Hosts, ImageStore},
+    model::{HostName, Transfer},
+    operation::{Operation as _, Result},
+    plan::Node,
+};
 
 /// What is left free for containers, logs and the engine's own notes. Bytes.
 const MARGIN: u64 = 64 << 20;
 /// What a file takes is a multiple of this on the usual file systems. Bytes.
 const BLOCK: u64 = 4096;
+/// With so many times the size of its images free, a host most likely has room, and it is left to the transfer to measure
+/// them.
+const PLENTY: u64 = 4;
+/// The same where the engine gives the size of its images as they are compressed, which the containerd store does.
+const PLENTY_COMPRESSED: u64 = 12;
+
+/// Fails where a host has no room for the images that the plan would send it, before the plan runs. `disks` is what has been
+/// seen of the hosts: only where that is near to what the images take, they are exported and measured for it.
+pub async fn check_room(
+    plan: &Node,
+    hosts: &Hosts,
+    disks: &BTreeMap<HostName, Disk>,
+    engine: &Arc<dyn Host>,
+) -> Result<()> {
+    for planned in plan.certain().filter(|planned| planned.kind == SendImages::KIND) {
+        let operation: SendImages = serde_json::from_value(planned.args.clone()).expect("planned just now");
+        if operation.via == Transfer::Direct && !all_have_plenty(&operation, disks, engine).await? {
+            direct::check(&operation, hosts, &Source::new(Arc::clone(engine))).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn all_have_plenty(
+    operation: &SendImages,
+    disks: &BTreeMap<HostName, Disk>,
+    engine: &Arc<dyn Host>,
+) -> Result<bool> {
+    let sizes = operation.images.iter().map(|image| async move {
+        let found = engine.image(&image.tag()).await?;
+        let size = found.and_then(|found| u64::try_from(found.size?).ok()).unwrap_or(0);
+        Ok::<_, Failure>((image.digest.as_str(), size))
+    });
+    let (sizes, info) = tokio::try_join!(try_join_all(sizes), async { Ok(engine.info().await?) })?;
+    let sizes: BTreeMap<&str, u64> = sizes.into_iter().collect();
+    let times = match info.store {
+        ImageStore::Classic => PLENTY,
+        ImageStore::Containerd => PLENTY_COMPRESSED,
+    };
+    let has_plenty = |lack: &Lack| {
+        let size: u64 = lack.images.iter().filter_map(|digest| sizes.get(digest.as_str())).sum();
+        disks.get(&lack.host).is_none_or(|disk| disk.free >= times * size + MARGIN)
+    };
+    Ok(operation.hosts.iter().all(has_plenty))
+}
 
 /// What the files of a layer take on a disk. A thousand files of a byte take a thousand blocks.
 pub fn unpacked(layer: impl Read) -> io::Result<u64> {

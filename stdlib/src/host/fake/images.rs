@@ -122,6 +122,7 @@ impl Images {
             os: text("os"),
             config: serde_json::from_value::<ImageConfig>(config["config"].clone()).ok(),
             root_fs: Some(ImageInspectRootFs { typ: "layers".into(), layers: Some(layers) }),
+            size: i64::try_from(image.layers.iter().map(|layer| layer.tar.len()).sum::<usize>()).ok(),
             id: Some(id),
             ..Default::default()
         })
