@@ -167,6 +167,9 @@ param("x", #{ fallback: [] });
         assert!(examples.len() > 4, "{} examples", examples.len());
         for example in examples {
             assert_eq!(mistakes(example), [] as [String; 0], "{example}");
+            let args: &[_] = if example.contains("param(") { &[("task", "vacuum")] } else { &[] };
+            let planned = crate::recipe::sample::with_the_library(example, args);
+            assert!(planned.is_ok_and(|plan| plan.root.operations().next().is_some()), "{example}");
         }
     }
 

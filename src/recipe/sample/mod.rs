@@ -202,6 +202,11 @@ pub fn built_in(
     Ok((titles, evaluated))
 }
 
+/// Evaluates a script with the functions that it has in earnest, and nothing deployed.
+pub fn with_the_library(source: &str, args: &[(&str, &str)]) -> Result<Evaluated, Box<RecipeError>> {
+    evaluate(recipe(source), inputs(), args, stdlib::function::registry())
+}
+
 /// Evaluates a script against these inputs, with no host connected.
 pub fn evaluated(source: &str, inputs: Inputs, args: &[(&str, &str)]) -> Result<Evaluated, Box<RecipeError>> {
     evaluate(recipe(source), inputs, args, functions())
