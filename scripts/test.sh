@@ -58,6 +58,7 @@ needs chromium chromium
 needs faketime faketime
 
 step 'Formatting and lints'
+! git -C "$ROOT" grep -nE '^(<{7}|>{7}) ' || fail 'a merge has left its marks in these files'
 run cargo fmt --all --check
 run cargo fmt "${LABTOOL[@]}" --check
 run shellcheck -x scripts/*.sh .ci/run tests/lab/{settings,prepare,up,down,host,host-init,host-run}
