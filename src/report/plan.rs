@@ -29,6 +29,7 @@ pub fn render_plan(plan: &Plan, detail: Detail) -> String {
         text.push('\n');
         changes(&mut text, &plan.changes);
     }
+    final_ones(&mut text, &plan.root);
     let open = open(&plan.root);
     if detail == Detail::Verbose && !plan.is_empty() {
         text.push_str("\noperations, in order:\n");
@@ -53,6 +54,19 @@ pub(super) fn changes(text: &mut String, changes: &[Change]) {
             let _ = write!(line, "  ({})", change.because.join(", "));
         }
         let _ = writeln!(text, "  {symbol} {}", line.trim_end());
+    }
+}
+
+/// What stays, with what came before it, when the run fails behind it. Behind the commit nothing is undone anyway.
+fn final_ones(text: &mut String, root: &Node) {
+    let before_commit = root.certain().take_while(|planned| planned.effect != Effect::Commit);
+    let mut ones = before_commit.filter(|planned| planned.effect == Effect::Final).peekable();
+    if ones.peek().is_some() {
+        text.push_str("\nnot undone, once done:\n");
+    }
+    for planned in ones {
+        let host = planned.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
+        let _ = writeln!(text, "  {host}{}", planned.title);
     }
 }
 
@@ -194,7 +208,7 @@ mod tests {
     use anstream::adapter::strip_str;
     use stdlib::{
         model::HostName,
-        plan::{Action, Arms, Change, Key, Node, Plan, Verdict},
+        plan::{Action, Arms, Change, Effect, Key, Node, Plan, Planned, Verdict},
     };
 
     use super::{Detail, render_plan};
@@ -267,6 +281,23 @@ operations, in order:
 1 to replace, 1 unchanged
 ";
         assert_eq!(rendered(&plan(), Detail::Verbose), expected);
+    }
+
+    // spec: plan.render
+    #[test]
+    fn what_is_not_undone_is_said() {
+        let mut plan = plan();
+        let Node::Sequence { nodes, .. } = &mut plan.root else { panic!("a sequence") };
+        let mut operations = nodes[0].operations().cloned();
+        let mut migrate = operations.next().expect("an operation");
+        drop(operations);
+        (migrate.effect, migrate.title) = (Effect::Final, "run migrate".into());
+        let after = Planned { title: "remove the old one".into(), ..migrate.clone() };
+        nodes.insert(0, Node::Operation(Box::new(migrate)));
+        nodes.push(Node::Operation(Box::new(after)));
+        let shown = rendered(&plan, Detail::Normal);
+        assert!(shown.contains("\nnot undone, once done:\n  web-1: run migrate\n\n"), "{shown}");
+        assert!(!shown.contains("remove the old one"), "{shown}");
     }
 
     // spec: gate.choice
