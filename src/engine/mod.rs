@@ -39,7 +39,7 @@ use stdlib::{
     operation::{AnyOperation, DecodeError},
     plan::{Effect, Key, Node, Plan, Planned},
 };
-use tokio::time::Instant;
+use tokio::{sync::OnceCell, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use choice::Gates;
@@ -292,6 +292,7 @@ fn assemble(execution: Execution, operations: HashMap<Key, Arc<dyn AnyOperation>
         timing: execution.timing,
         events: execution.events,
         kept: Mutex::default(),
+        seen: OnceCell::new(),
         plan: execution.plan,
     };
     run.recall(history);

@@ -77,7 +77,7 @@ impl Run {
         }
         let _busy = self.gate.enter(planned.host.as_ref()).await;
         // While it waited for its turn something may have failed.
-        if !self.may_begin(planned, way) {
+        if !self.may_begin(planned, way) || self.before_clean_up(planned).await.is_err() {
             return Walked::Stopped;
         }
         self.events.send(Event::OperationStarted {

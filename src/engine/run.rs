@@ -13,8 +13,10 @@ use stdlib::{
     image::Source,
     model::{HostName, Identity, Release, RunId, Values, environment_option},
     operation::{AnyOperation, Context, Progress},
-    plan::{Key, Plan, Planned},
+    plan::{Effect, Key, Plan, Planned},
 };
+
+use tokio::sync::OnceCell;
 
 use super::{
     Assume, Decider, Decode, Desk, Mirror,
@@ -83,6 +85,8 @@ pub(super) struct Run {
     pub events: EventSender,
     /// What the undo met that stays.
     pub kept: Mutex<Vec<Kept>>,
+    /// That others see what came before the clean-up.
+    pub seen: OnceCell<()>,
 }
 
 /// An operation that is not undone.
@@ -174,6 +178,15 @@ impl Run {
             self.course.cut(failure.hint(format!("make room on this machine, then `{}`", self.resume())));
             Unwritten
         })
+    }
+
+    /// Before a clean-up removes what a host would be asked about, such as a job's container: others have to know without it what
+    /// has happened. Once is enough.
+    pub async fn before_clean_up(&self, planned: &Planned) -> Result<(), Unwritten> {
+        if planned.effect == Effect::Final && self.course.committed() {
+            self.seen.get_or_try_init(|| self.publish()).await?;
+        }
+        Ok(())
     }
 
     /// Returns when others see what the journal has up to here.

@@ -182,6 +182,19 @@ async fn the_copy_says_that_the_run_goes_back_before_anything_is_undone() {
     assert_eq!(world.log(), ["run a", "run b", "copy, turned: true", "undo b", "undo a"]);
 }
 
+// spec: run.mirror
+#[tokio::test]
+async fn the_copy_has_what_happened_before_a_clean_up_removes_the_evidence() {
+    let (world, disk) = (Arc::new(World::default()), Memory::default());
+    let last = |name: &str| op(name, Effect::Final, Act::default());
+    let commit = op("commit", Effect::Commit, Act::default());
+    let plan = plan(sequence("", vec![last("job"), commit, last("remove"), last("forget")]));
+    let (mut run, _events) = execution(&world, &plan, &disk, 1);
+    run.mirror = Some(Box::new(Spy { world: Arc::clone(&world), disk: disk.clone() }));
+    assert_eq!(execute(run).await.outcome, Outcome::Done);
+    assert_eq!(world.log(), ["run job", "run commit", "copy, turned: false", "run remove", "run forget"]);
+}
+
 #[tokio::test]
 async fn what_a_copy_does_not_show_and_has_not_begun_is_not_undone() {
     let root = sequence("", vec![good("a"), good("b")]);

@@ -22,8 +22,8 @@ impl Then {
             Self::Resume => &["resume", "--yes"],
             Self::Deploy => &["deploy", "--yes"],
         };
-        let ran = stagecraft(fleet.app.path(), args);
         let ended = matches!(self, Self::Resume) && fleet.journal().last().is_some_and(|line| line.contains("\"end\""));
+        let ran = stagecraft(fleet.app.path(), args);
         assert!(ran.code == 0 || ended, "{after}: exit {}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
     }
 }
