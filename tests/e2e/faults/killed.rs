@@ -42,9 +42,15 @@ fn a_deploy_at_each_boundary_of_its_journal() {
             let version = format!("v{lines}-{then:?}");
             let after = format!("a kill at line {lines} of {}, then {then:?}", boundaries.len());
             fleet.version(&version);
-            if fleet.killed_at(&["deploy", "--yes"], lines).is_some() {
+            let killed = fleet.killed_at(&["deploy", "--yes"], lines).is_some();
+            if killed {
                 kills += 1;
                 then.act(&fleet, &after);
+            }
+            // A deploy that finds nothing more to do has no run.
+            if !killed || matches!(then, Then::Resume) {
+                let last = fleet.journal().pop().unwrap_or_default();
+                assert!(last.contains("\"outcome\":\"done\""), "the run has not ended well after {after}: {last}");
             }
             fleet.is_on(&version, &[1, 2, 3], &after);
             fleet.migrated_once(&version, &after);
