@@ -18,7 +18,7 @@ timed() {
   local began ended
   began=$(now_ms)
   if ! "$@" >"$WORK/out" 2>"$WORK/err"; then
-    tail -20 "$WORK/out" "$WORK/err" >&2
+    tail -n 20 "$WORK/out" "$WORK/err" >&2
     fail "\`$*\` failed"
   fi
   ended=$(now_ms)

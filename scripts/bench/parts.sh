@@ -117,7 +117,7 @@ part_deploy() {
   row deploy 'engine requests per host in a deploy' - "$(largest <"$WORK/requests")" -
   bytes=$(largest <"$WORK/bytes")
   row deploy "bytes sent per host beyond the changed layer's, by the interface's counters" '≤ 64 kB' \
-    "$((bytes / 1000)) kB" "$(verdict "$bytes" 64000)"
+    "$((bytes / 1000)) kB at most, $(($(median <"$WORK/bytes") / 1000)) kB in the median" "$(verdict "$bytes" 64000)"
 }
 
 part_slow() {
@@ -154,18 +154,23 @@ with_memory() {
     peak=$now
     sleep 0.02
   done
-  wait $pid || { tail -20 "$WORK/out" "$WORK/err" >&2; return 1; }
+  wait $pid || { tail -n 20 "$WORK/out" "$WORK/err" >&2; return 1; }
   echo "$(($(now_ms) - began)) $((peak / 1024))"
 }
 
-# A hundred connections to three hosts: many entries with the same address. They see the same containers, and all agree
-# that nothing is to be done.
+# A hundred connections to three hosts, each of which has many addresses: two entries with one address are refused. They see the
+# same containers.
 part_many() {
-  local i bare began took peak ratio command=(deploy --yes --json)
+  local i n bare began took peak ratio command=(deploy --yes --json)
   timed deploy >/dev/null
   cp "$APP/stagecraft.yml" "$WORK/three.yml"
-  stagecraft_yml "$(for n in 1 2 3; do host_entry "h$n" $n; done; for i in $(seq 4 100); do host_entry "n$i" $(((i - 1) % 3 + 1)); done)" \
-    >"$APP/stagecraft.yml"
+  for i in $(seq 4 100); do
+    n=$(((i - 1) % 3 + 1))
+    ip -n "$PFX-h$n" addr add "$(address_of "$i")/24" dev eth0
+    sed -n "s/^$(address_of $n) /$(address_of "$i") /p" "$KNOWN_HOSTS" >>"$WORK/known"
+  done
+  cat "$WORK/known" >>"$KNOWN_HOSTS"
+  stagecraft_yml "$(for i in $(seq 100); do host_entry "h$i" "$i"; done)" >"$APP/stagecraft.yml"
   bare=$(
     for i in $(seq 3); do
       began=$(now_ms)
